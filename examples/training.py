@@ -1,4 +1,4 @@
-"""What the training scripts of the examples share: seeds, export, the check against ONNX Runtime, and the data files."""
+"""What the training scripts share: seeds, export, the check against ONNX Runtime, and the data files."""
 
 from __future__ import annotations
 
