@@ -1,0 +1,41 @@
+"""The errors a user can meet: each says where, what and the limit in its message, and the remedy in its hint."""
+
+from __future__ import annotations
+
+
+class McugenError(Exception):
+    """A user's mistake or a limit of the model: one message, an optional remedy, and the exit code of the command line."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+
+class UnsupportedModel(McugenError):
+    """The model is corrupt, or holds something that mcugen cannot compile."""
+
+
+class CalibrationError(McugenError):
+    """The calibration data does not fit the model: wrong names, shapes, types or values."""
+
+
+class ToolchainError(McugenError):
+    """A compiler or emulator is missing or failed."""
+
+
+class DoesNotFit(McugenError):
+    """The result is larger or slower than the limit the user gave."""
+
+    exit_code = 3
+
+
+class VerificationFailed(McugenError):
+    """The C and the NumPy reference disagree."""
+
+    exit_code = 4

@@ -1,0 +1,71 @@
+"""The two NumPy executors of a graph: `evaluate` in float32, `reference` in exact integers; any number of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.graph import Graph, Node
+from mcugen.ops import operator
+
+Array = npt.NDArray[Any]
+Run = Callable[[Node, Sequence[Array]], list[Array]]
+
+BATCH_BYTES = 1 << 26
+"""Bytes of the largest tensor of one batch; keeps the executors' memory bounded whatever the number of samples."""
+
+
+def evaluate(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] | None = None) -> dict[str, Array]:
+    """Float values of the outputs (or of the tensors in `keep`) for samples stacked along axis 0 of every input."""
+    return _collect(graph, inputs, keep, lambda node, arrays: operator(node.op).evaluate(node, arrays))
+
+
+def reference(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] | None = None) -> dict[str, Array]:
+    """Integer values of the outputs (or of the tensors in `keep`) of an integer graph; the meaning of the generated C."""
+    return _collect(graph, inputs, keep, lambda node, arrays: operator(node.op).reference(node, arrays))
+
+
+def evaluate_batches(
+    graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str]
+) -> Iterator[dict[str, Array]]:
+    """As `evaluate`, batch by batch."""
+    yield from _batches(graph, inputs, keep, lambda node, arrays: operator(node.op).evaluate(node, arrays))
+
+
+def is_batchable(graph: Graph) -> bool:
+    """Whether every node takes many samples at once, stacked along axis 0."""
+    return all(operator(node.op).batchable(node, graph) for node in graph.nodes)
+
+
+def _collect(graph: Graph, inputs: Mapping[str, Array], keep: Sequence[str] | None, run: Run) -> dict[str, Array]:
+    wanted = list(graph.outputs if keep is None else keep)
+    parts = list(_batches(graph, inputs, wanted, run))
+    return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
+
+
+def _batches(graph: Graph, inputs: Mapping[str, Array], keep: Sequence[str], run: Run) -> Iterator[dict[str, Array]]:
+    samples = len(next(iter(inputs.values())))
+    largest = max(graph.tensors[name].size for name in graph.activations())
+    step = max(1, min(samples, BATCH_BYTES // (largest * 8))) if is_batchable(graph) else 1
+    for start in range(0, samples, step):
+        batch = {name: array[start : start + step] for name, array in inputs.items()}
+        yield _run_batch(graph, batch, keep, run)
+
+
+def _run_batch(graph: Graph, inputs: Mapping[str, Array], keep: Sequence[str], run: Run) -> dict[str, Array]:
+    values: dict[str, Array] = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        values[name] = inputs[name].reshape((-1, *tensor.shape[1:]) if tensor.shape else ())
+    last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    kept = set(keep)
+    for i, node in enumerate(graph.nodes):
+        outputs = run(node, [values[name] for name in node.inputs])
+        values.update(zip(node.outputs, outputs, strict=True))
+        for name in node.inputs:
+            if last[name] == i and name not in kept:
+                values.pop(name, None)
+    return {name: values[name] for name in keep}

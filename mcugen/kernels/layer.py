@@ -1,0 +1,69 @@
+"""What a kernel variant needs to know of a layer: integers only, canonical layouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """A convolution, depthwise convolution or fully connected layer after quantization.
+
+    Activations are channels-last int8 `[in_h, in_w, in_c]` -> `[out_h, out_w, out_c]`; a 1-D convolution has height 1, a fully
+    connected layer is 1x1 over 1x1.  `weights` int8 `[out_c, kernel_h, kernel_w, in_c / groups]`; `bias` int32 `[out_c]` has the
+    input zero point folded in (`b - z_x * sum(w)`), so that a padded tap reads `in_zero_point`.  `multiplier` int32 and
+    `shift` uint8 are per output channel (fixed_point.py).  Depthwise: `groups == in_c`, out channel `c` reads input
+    channel `c // (out_c / in_c)`.
+    """
+
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    pad_top: int
+    pad_left: int
+    groups: int
+    weights: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.uint8]
+    in_zero_point: int
+    out_zero_point: int
+    act_min: int = -128
+    act_max: int = 127
+
+    @property
+    def depth(self) -> int:
+        """The number of products in one output."""
+        return int(self.weights[0].size)
+
+    @property
+    def macs(self) -> int:
+        return self.out_h * self.out_w * self.out_c * self.depth
+
+    @property
+    def needs_shift(self) -> bool:
+        """Whether some channel's accumulator is scaled up before it is multiplied (scale >= 0.5)."""
+        return bool(np.any(self.shift))
+
+    @property
+    def max_accumulator(self) -> int:
+        """The largest magnitude of `bias + sum(w * x)` over all int8 inputs, over all channels."""
+        flat = np.abs(self.weights.astype(np.int64)).reshape(self.weights.shape[0], -1).sum(axis=1) * 128
+        return int((flat + np.abs(self.bias.astype(np.int64))).max())
+
+    @property
+    def coarse_multiplier(self) -> bool:
+        """Whether every multiplier is a multiple of 256, so that kernels with an accumulator scaled by 256 give equal bits."""
+        return bool(np.all(self.multiplier % 256 == 0))

@@ -1,0 +1,121 @@
+"""Fully connected layer: the last axis of the input times a constant matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.fixed_point import exact_matmul, requantize_s8
+from mcugen.graph import Graph, Node, Tensor
+from mcugen.kernels import variants
+from mcugen.kernels.layer import ConvLayer
+from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
+from mcugen.ops.weighted import WeightedOperator
+from mcugen.program import KernelCall
+
+if TYPE_CHECKING:
+    from mcugen.targets import Target
+
+Array = npt.NDArray[Any]
+
+
+class FullyConnected(WeightedOperator):
+    """`x` [..., K] * `weights` [O, K] + `bias` [O]."""
+
+    name: ClassVar[str] = "fully_connected"
+    onnx: ClassVar[tuple[str, ...]] = ("Gemm",)
+
+    def from_onnx(self, importer: Importer) -> Sequence[str]:
+        inputs = importer.inputs()
+        weights = importer.constant(inputs[1])
+        if weights is None or len(importer.shape(inputs[0])) != 2:
+            raise importer.unsupported("Gemm of two computed matrices", "write it as MatMul and Add")
+        alpha, beta = float(importer.attr("alpha", 1.0)), float(importer.attr("beta", 1.0))
+        x = importer.emit("transpose", [inputs[0]], perm=(1, 0)) if importer.attr("transA", 0) else inputs[0]
+        rows = weights if importer.attr("transB", 0) else weights.T
+        operands = [x, importer.add_constant(np.ascontiguousarray(rows * np.float32(alpha)), "weights")]
+        bias = importer.constant(inputs[2]) if len(inputs) > 2 and inputs[2] else None
+        flat = bias is not None and (bias.ndim < 2 or bias.shape[0] == 1)
+        if bias is not None and flat:
+            full = np.broadcast_to(bias.reshape(-1) * np.float32(beta), (rows.shape[0],))
+            operands.append(importer.add_constant(np.ascontiguousarray(full), "bias"))
+        y = importer.emit("fully_connected", operands)
+        if len(inputs) > 2 and inputs[2] and not flat:
+            addend = inputs[2]
+            if beta != 1.0:
+                addend = importer.emit("mul", [addend, importer.add_constant(np.float32(beta).reshape(1), "beta")])
+            y = importer.emit("add", [y, addend])
+        return [y]
+
+    def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
+        return [Spec((*inputs[0].shape[:-1], inputs[1].shape[0]))]
+
+    def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        y = inputs[0] @ inputs[1].T
+        return [apply_clip(node, y + inputs[2] if len(inputs) > 2 else y)]
+
+    def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        x, weights, bias, multiplier, shift = inputs
+        a = node.attrs
+        acc = exact_matmul(x, weights.T) + bias
+        return [requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"])]
+
+    def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
+        layer = fully_connected_layer(node, graph)
+        found = [Lowering((portable_call(layer),))]
+        # Several rows (a sequence) are a pointwise convolution over a 1 x rows image.
+        op = "fully_connected" if layer.in_w == 1 else "conv2d"
+        return found + [Lowering((call,)) for call in variants(op, layer, target)]
+
+    def cost(self, node: Node, graph: Graph) -> Cost:
+        size = graph.tensors[node.outputs[0]].size
+        return Cost(size * graph.tensors[node.inputs[1]].shape[1], size)
+
+    def cases(self) -> Iterator[Case]:
+        for rows, depth, out in ((1, 7, 5), (1, 64, 10), (1, 33, 8), (1, 1, 1), (1, 130, 3), (5, 12, 9)):
+            rng = np.random.default_rng([rows, depth, out])
+            builder = GraphBuilder(f"fully_connected_{rows}_{depth}_{out}")
+            x = builder.input("x", (1, depth) if rows == 1 else (1, rows, depth))
+            weights = builder.constant(rng.normal(size=(out, depth)), "w")
+            operands = [x, weights, builder.constant(rng.normal(size=out), "b")] if out != 8 else [x, weights]
+            attrs = {"clip_min": 0.0} if out == 10 else {}
+            yield Case(f"{rows}x{depth}x{out}", builder.output(builder.emit(self.name, operands, **attrs)))
+
+
+def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:
+    """As a 1x1 convolution over an image of height 1 whose width is the number of rows."""
+    x = graph.tensors[node.inputs[0]]
+    weights, bias, multiplier, shift = (graph.constant(name) for name in node.inputs[1:5])
+    out_c, depth = weights.shape
+    rows = x.size // depth
+    a = node.attrs
+    return ConvLayer(
+        *(1, rows, depth, 1, rows, out_c, 1, 1, 1, 1, 1, 1, 0, 0, 1),
+        weights=weights.reshape(out_c, 1, 1, depth),
+        bias=bias,
+        multiplier=multiplier,
+        shift=shift,
+        in_zero_point=a["in_zero_point"],
+        out_zero_point=a["out_zero_point"],
+        act_min=a["act_min"],
+        act_max=a["act_max"],
+    )
+
+
+def portable_call(layer: ConvLayer) -> KernelCall:
+    constants = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
+    if layer.needs_shift:
+        constants["shift"] = layer.shift
+    fields = ("in_c", "out_c", "out_zero_point", "act_min", "act_max")
+    return KernelCall(
+        "mcugen_fully_connected_s8",
+        ("fully_connected_s8.h",),
+        {"rows": layer.in_w} | {field: int(getattr(layer, field)) for field in fields},
+        constants,
+        cycles=layer.macs * 5.0 + layer.in_w * layer.out_c * 25.0,
+        code_bytes=150,
+    )

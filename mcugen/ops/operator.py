@@ -1,0 +1,192 @@
+"""The contract of an operator: everything that mcugen knows of it is in one class, in one file of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.errors import UnsupportedModel
+from mcugen.graph import Graph, Node, QuantParams, Tensor
+from mcugen.program import KernelCall
+
+if TYPE_CHECKING:
+    from mcugen.targets import Target
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The shape and dtype of an output."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one inference of a node costs, whatever the target: multiply-accumulates, and elements written."""
+
+    macs: int = 0
+    elements: int = 0
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """One way to run a node: calls in order; no calls and `view` = the output is the bytes of input 0 as they lie."""
+
+    calls: tuple[KernelCall, ...] = ()
+    view: bool = False
+
+    @property
+    def cycles(self) -> float:
+        return sum(call.cycles for call in self.calls)
+
+    @property
+    def flash(self) -> int:
+        return sum(call.weight_bytes + call.code_bytes for call in self.calls)
+
+    @property
+    def scratch(self) -> int:
+        return max((call.scratch for call in self.calls), default=0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test case of an operator: a small float graph that uses it; inputs are drawn from [low, high]."""
+
+    name: str
+    graph: Graph
+    low: float = -1.0
+    high: float = 1.0
+
+
+class Importer(Protocol):
+    """What an operator's `from_onnx` may ask of the reader and do with it (implemented by onnx_reader)."""
+
+    opset: int
+
+    @property
+    def label(self) -> str:
+        """`node 'NAME' (OpType)`, for messages."""
+
+    def inputs(self) -> list[str]:
+        """Graph tensor names of the ONNX node's inputs; '' for an omitted optional one."""
+
+    def attr(self, name: str, default: Any = None) -> Any: ...
+
+    def attrs(self) -> Mapping[str, Any]: ...
+
+    def shape(self, name: str) -> tuple[int, ...]: ...
+
+    def constant(self, name: str) -> Array | None:
+        """The data of a constant tensor; None for '' and for a tensor that is not constant."""
+
+    def add_constant(self, data: Array, stem: str = "const") -> str: ...
+
+    def emit(self, op: str, inputs: Sequence[str], **attrs: Any) -> str:
+        """Append a node with one output; shapes are inferred; returns the output's name."""
+
+    def emit_many(self, op: str, inputs: Sequence[str], count: int, **attrs: Any) -> list[str]: ...
+
+    def unsupported(self, reason: str, hint: str | None = None) -> UnsupportedModel:
+        """An error that names the node; the caller raises it."""
+
+
+@dataclass(frozen=True)
+class QuantContext:
+    """What `Operator.quantize` is given: chosen parameters of activations, and integer weights already rounded.
+
+    `weights[name] = (integers, scale)` holds the weights (by their float tensor's name and node name) in the axis order of the float tensor, scale
+    per output channel.
+    """
+
+    activations: Mapping[str, QuantParams]
+    weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+
+
+class Operator:
+    """One operator.  Activations are channels-last; axis 0 is the batch, 1 in the graph and any size in the arrays given
+    to `evaluate` and `reference` where `batchable` says so."""
+
+    name: ClassVar[str] = ""
+    onnx: ClassVar[tuple[str, ...]] = ()
+    """The ONNX operators (default domain; `domain::Op` for others) that `from_onnx` imports."""
+    weight_input: ClassVar[int | None] = None
+    """The input that holds weights to be quantized per output channel (axis 0), with the bias behind it."""
+    elementwise: ClassVar[bool] = False
+    """Whether each output element depends only on the input elements at the same place (broadcasting allowed)."""
+    fuses_clip: ClassVar[bool] = False
+    """Whether a clip that follows can be taken over as `clip_min`, `clip_max` (real bounds, reached by saturation)."""
+
+    def from_onnx(self, importer: Importer) -> Sequence[str]:
+        """Emit canonical nodes for one ONNX node; returns the names of its outputs."""
+        raise importer.unsupported(f"{self.name} has no ONNX form")
+
+    def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
+        raise NotImplementedError(self.name)
+
+    def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        """In float32 (or the dtype of the inputs)."""
+        raise NotImplementedError(self.name)
+
+    def output_quant(self, node: Node, graph: Graph) -> QuantParams | str:
+        """What the node demands of its output: "observe" its range, "same" parameters as input 0, or fixed parameters."""
+        return "observe"
+
+    def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
+        """The integer node: attributes that are integers only, and new constant inputs by the field's name.
+
+        The returned node lists in `inputs` the activations it reads; the constants follow in the order of the dict.
+        """
+        raise NotImplementedError(self.name)
+
+    def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        """The exact integer meaning of the integer node."""
+        raise NotImplementedError(self.name)
+
+    def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
+        """All ways to run the integer node on the target; the first is the plain one, always possible."""
+        raise NotImplementedError(self.name)
+
+    def cost(self, node: Node, graph: Graph) -> Cost:
+        return Cost(elements=sum(graph.tensors[o].size for o in node.outputs))
+
+    def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
+        """The node that does the same to data whose axes are permuted by `perm` (new axis i = old axis perm[i]), or None.
+
+        Outputs come permuted likewise.  The pass that moves transposes permutes constant inputs of elementwise operators.
+        """
+        return node if self.elementwise else None
+
+    def batchable(self, node: Node, graph: Graph) -> bool:
+        """Whether arrays with any size of axis 0 may be given, each sample treated alone."""
+        names = [n for n in (*node.inputs, *node.outputs) if not graph.is_constant(n)]
+        return all(len(graph.tensors[n].shape) > 0 and graph.tensors[n].shape[0] == 1 for n in names)
+
+    def cases(self) -> Iterator[Case]:
+        """Test cases: every attribute, and the edges of every kernel's blocking."""
+        raise NotImplementedError(self.name)
+
+
+def clip_bounds(node: Node) -> tuple[float, float]:
+    """The real bounds of a fused activation."""
+    return float(node.attrs.get("clip_min", -np.inf)), float(node.attrs.get("clip_max", np.inf))
+
+
+def apply_clip(node: Node, value: Array) -> Array:
+    low, high = clip_bounds(node)
+    return np.clip(value, low, high).astype(value.dtype) if np.isfinite(low) or np.isfinite(high) else value
+
+
+def integer_bounds(node: Node, quant: QuantParams) -> dict[str, int]:
+    """`act_min`, `act_max`: the fused activation's bounds as integers of the output."""
+    low, high = clip_bounds(node)
+    scale, zero_point = float(quant.scale), int(quant.zero_point)
+    act_min = max(quant.low, int(np.rint(low / scale)) + zero_point) if np.isfinite(low) else quant.low
+    act_max = min(quant.high, int(np.rint(high / scale)) + zero_point) if np.isfinite(high) else quant.high
+    return {"act_min": min(act_min, quant.high), "act_max": max(act_max, quant.low)}

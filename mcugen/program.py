@@ -1,0 +1,114 @@
+"""The planned program: steps that call kernels, buffers with offsets, constants; all that the emitter needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class KernelCall:
+    """One call of a C kernel: `function(&params, inputs..., outputs..., scratch)`.
+
+    `params` and `constants` are the fields of `struct function`, by the names that the C struct gives them; constants become
+    pointers to const arrays.  `headers` are files of runtime_c.  `scratch` is in bytes, word-aligned.  `overlap` maps an
+    input's index to the distance in bytes at which the output may begin before that input (see plan.model.Overlap); an
+    input that is absent may not share bytes with the output.  `over_read` maps an input's index to the bytes that the
+    kernel may read past its end.  `cycles` and `code_bytes` are the cost model's figures for the target.
+    A node that takes several calls says with `reads` which of its inputs a call takes (None: all), and with the offsets how
+    many bytes into each operand it begins.
+    """
+
+    function: str
+    headers: tuple[str, ...]
+    params: Mapping[str, int] = field(default_factory=dict)
+    constants: Mapping[str, Array] = field(default_factory=dict)
+    scratch: int = 0
+    overlap: Mapping[int, int] = field(default_factory=dict)
+    over_read: Mapping[int, int] = field(default_factory=dict)
+    cycles: float = 0.0
+    code_bytes: int = 0
+    variant: str = "portable"
+    reads: tuple[int, ...] | None = None
+    input_offsets: tuple[int, ...] = ()
+    output_offsets: tuple[int, ...] = ()
+    inline: bool = True
+    """Specialised for this layer by the C compiler (True), or one shared copy called with a pointer to its parameters."""
+
+    @property
+    def struct(self) -> str:
+        return self.function
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(array.nbytes for array in self.constants.values())
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A piece of the arena: `size` bytes at `offset`, live from step `first` to step `last`; -1 is before the run."""
+
+    name: str
+    size: int
+    offset: int
+    first: int
+    last: int
+    align: int = 4
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What a step reads or writes: a tensor that lies in a buffer at a byte offset, or a constant."""
+
+    tensor: str
+    buffer: str
+    offset: int
+    size: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer of the program: the kernel call, its operands, and what a person wants to know of it."""
+
+    name: str
+    op: str
+    call: KernelCall
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    scratch: Operand | None
+    comment: str
+    macs: int
+    origin: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A model input or output: its C name, where it lies, and how its integers become real numbers."""
+
+    name: str
+    c_name: str
+    operand: Operand
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """The integer program of a model as the target will run it."""
+
+    name: str
+    steps: tuple[Step, ...]
+    buffers: tuple[Buffer, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    arena_size: int
+    arena_align: int
+    lower_bound: int
+    plan_method: str
