@@ -1,0 +1,124 @@
+"""Average (or sum) over windows of channels-last images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.errors import UnsupportedModel
+from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_s8
+from mcugen.graph import Graph, Node
+from mcugen.kernels import variants
+from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, integer_bounds
+from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts
+from mcugen.ops.window import pad_image, windows
+from mcugen.program import KernelCall
+
+if TYPE_CHECKING:
+    from mcugen.targets import Target
+
+Array = npt.NDArray[Any]
+
+
+class AveragePool2d(PoolOperator):
+    """`x` [1, H, W, C]; attributes of PoolOperator, `count_pads` (top, left, bottom, right) and `divide`.
+
+    The divisor of an output is the number of its taps on the image or at most `count_pads` beside it; without `divide` it is 1.
+    Integer meaning: `acc = sum(x - z_x)` over the taps on the image, requantized by `s_x / (s_y * divisor)`; one multiplier and
+    shift for each distinct divisor, and `divisor_class` [out_h, out_w] where there is more than one.
+    """
+
+    name: ClassVar[str] = "average_pool2d"
+    onnx: ClassVar[tuple[str, ...]] = ("AveragePool", "GlobalAveragePool")
+    fuses_clip: ClassVar[bool] = True
+
+    def onnx_attrs(self, importer: Importer, rank: int) -> dict[str, Any]:
+        """ONNX counts the padding that the node names, not what ceil_mode adds behind it."""
+        counted = (0, 0, 0, 0)
+        if importer.attr("count_include_pad", 0) and importer.attr("auto_pad", "NOTSET") != "VALID":
+            given = [int(p) for p in importer.attr("pads") or ()]
+            if given:
+                counted = (0, given[0], 0, given[1]) if rank == 3 else (given[0], given[1], given[2], given[3])
+            elif importer.attr("auto_pad", "NOTSET") != "NOTSET":
+                raise importer.unsupported("auto_pad together with count_include_pad", "write the pads explicitly")
+        return {"count_pads": counted, "divide": True}
+
+    def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        x = inputs[0]
+        return [apply_clip(node, (_sums(node, x) / divisors(node, x.shape)[:, :, None]).astype(x.dtype))]
+
+    def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
+        in_quant, out_quant = context.activations[node.inputs[0]], context.activations[node.outputs[0]]
+        distinct, index = np.unique(divisors(node, graph.tensors[node.inputs[0]].shape), return_inverse=True)
+        multiplier, shift = quantize_multiplier(float(in_quant.scale) / (float(out_quant.scale) * distinct))
+        taps = int(np.prod(node.attrs["kernel"]))
+        if taps * 255 * 2.0 ** int(shift.max()) >= INT32_LIMIT or distinct.size > 256:
+            raise UnsupportedModel(
+                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): a window of {taps} taps is too large"
+                f" for a 32-bit sum scaled by 2^{int(shift.max())}",
+                hint="check the calibration data: its output range is far smaller than its input's",
+            )
+        constants = {"multiplier": multiplier, "shift": shift}
+        if distinct.size > 1:
+            shape = graph.tensors[node.outputs[0]].shape
+            constants["divisor_class"] = np.ascontiguousarray(index.reshape(shape[1:3])).astype(np.uint8)
+        attrs = {k: v for k, v in node.attrs.items() if k not in ("clip_min", "clip_max")}
+        attrs |= {"in_zero_point": int(in_quant.zero_point), "out_zero_point": int(out_quant.zero_point)}
+        return replace(node, attrs=attrs | integer_bounds(node, out_quant)), constants
+
+    def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        x, multiplier, shift = inputs[:3]
+        a = node.attrs
+        acc = _sums(node, x.astype(np.int64) - a["in_zero_point"])
+        index = inputs[3].astype(np.int64)[:, :, None] if len(inputs) > 3 else np.zeros((1, 1, 1), np.int64)
+        return [requantize_s8(acc, multiplier[index], shift[index], a["out_zero_point"], a["act_min"], a["act_max"])]
+
+    def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
+        constants = {"multiplier": graph.constant(node.inputs[1])}
+        if np.any(graph.constant(node.inputs[2])):
+            constants["shift"] = graph.constant(node.inputs[2])
+        if len(node.inputs) > 3:
+            constants["divisor_class"] = graph.constant(node.inputs[3])
+        fields = ("in_zero_point", "out_zero_point", "act_min", "act_max")
+        call = KernelCall(
+            "mcugen_average_pool2d_s8",
+            ("average_pool2d_s8.h",),
+            pool_geometry(node, graph) | {field: int(node.attrs[field]) for field in fields},
+            constants,
+            cycles=self.cost(node, graph).elements * 6.0 + graph.tensors[node.outputs[0]].size * 20.0,
+            code_bytes=260,
+        )
+        return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
+
+    def cases(self) -> Iterator[Case]:
+        padded = {"kernel": (3, 3), "strides": (2, 2), "pads": (1, 1, 1, 1)}
+        shapes: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+            ("whole", (1, 7, 5, 6), {"kernel": (7, 5)}),
+            ("halve", (1, 6, 8, 5), {"kernel": (2, 2), "strides": (2, 2), "clip_min": 0.0}),
+            ("valid_only", (1, 7, 6, 4), padded),
+            ("include_pad", (1, 7, 6, 4), padded | {"count_pads": (1, 1, 1, 1)}),
+            ("ceil", (1, 6, 7, 3), padded | {"pads": (1, 1, 2, 1), "count_pads": (1, 1, 1, 1)}),
+            ("dilated", (1, 9, 9, 2), {"kernel": (2, 3), "dilations": (3, 2), "pads": (1, 2, 1, 2)}),
+            ("temporal", (1, 1, 20, 7), {"kernel": (1, 5), "strides": (1, 5)}),
+            ("sum", (1, 4, 4, 9), {"kernel": (4, 4), "divide": False}),
+            ("rows", (1, 6, 10, 1), {"kernel": (1, 10)}),
+            ("one", (1, 1, 1, 3), {"kernel": (1, 1)}),
+        ]
+        for name, shape, attrs in shapes:
+            yield Case(name, pool_case(self.name, name, shape, {"count_pads": (0, 0, 0, 0), "divide": True} | attrs), -0.7, 1.0)
+
+
+def _sums(node: Node, x: Array) -> Array:
+    a = node.attrs
+    return np.asarray(windows(pad_image(x, a["pads"], 0), a["kernel"], a["strides"], a["dilations"]).sum(axis=(3, 4)))
+
+
+def divisors(node: Node, shape: Sequence[int]) -> Array:
+    """What each output [out_h, out_w] divides its sum by."""
+    rows, columns = tap_counts(shape[1:3], dict(node.attrs), node.attrs["count_pads"])
+    counts = rows[:, None] * columns
+    return np.asarray(counts if node.attrs["divide"] else np.ones_like(counts))

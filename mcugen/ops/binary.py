@@ -1,0 +1,117 @@
+"""What operators with two operands share: broadcasting, and operands that are constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.errors import UnsupportedModel
+from mcugen.graph import Graph, Node, QuantParams
+from mcugen.ops.importing import reshaped
+from mcugen.ops.operator import Importer, Operator, QuantContext
+
+Array = npt.NDArray[Any]
+
+KERNEL_AXES = 4
+
+
+class BinaryOperator(Operator):
+    """Two operands of equal rank, broadcast against each other; one may be a constant.
+
+    The integer node reads the activations; a constant operand follows as `operand`, int8 by its own range, and always
+    counts as the second.
+    """
+
+    def batchable(self, node: Node, graph: Graph) -> bool:
+        ranks = {len(graph.tensors[name].shape) for name in (*node.inputs[:2], *node.outputs)}
+        constant = [graph.tensors[name] for name in node.inputs[:2] if graph.is_constant(name)]
+        return len(ranks) == 1 and all(t.shape[0] == 1 for t in constant) and super().batchable(node, graph)
+
+
+@dataclass(frozen=True)
+class Operands:
+    """The operands of an integer node: activations it reads, parameters of both, whether they swapped places."""
+
+    activations: tuple[str, ...]
+    first: QuantParams
+    second: QuantParams
+    swapped: bool
+    constants: dict[str, Array]
+
+
+def quantize_operands(node: Node, graph: Graph, context: QuantContext) -> Operands:
+    """A constant operand is rounded to int8 by its own range and moves to the second place."""
+    names = node.inputs[:2]
+    fixed = [i for i, name in enumerate(names) if graph.is_constant(name)]
+    if not fixed:
+        return Operands(names, context.activations[names[0]], context.activations[names[1]], False, {})
+    data = graph.constant(names[fixed[0]]).astype(np.float64)
+    quant = constant_quant(data)
+    other = names[1 - fixed[0]]
+    constants = {"operand": quant.quantize(data)}
+    return Operands((other,), context.activations[other], quant, fixed[0] == 0, constants)
+
+
+def constant_quant(data: Array) -> QuantParams:
+    """int8 parameters over the range of `data` and zero."""
+    low, high = min(float(data.min(initial=0)), 0.0), max(float(data.max(initial=0)), 0.0)
+    scale = (high - low) / 255 or 1.0
+    return QuantParams.per_tensor(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))
+
+
+def import_operands(importer: Importer) -> list[str]:
+    """Both operands at the rank of the result."""
+    inputs = importer.inputs()
+    rank = max(len(importer.shape(name)) for name in inputs)
+    operands = []
+    for name in inputs:
+        full = (1,) * (rank - len(importer.shape(name))) + importer.shape(name)
+        data = importer.constant(name)
+        operands.append(reshaped(importer, name, full) if data is None else importer.add_constant(data.reshape(full), "operand"))
+    return operands
+
+
+def broadcast_shape(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
+    return tuple(np.broadcast_shapes(tuple(first), tuple(second)))
+
+
+def broadcast_params(node: Node, first: Sequence[int], second: Sequence[int]) -> dict[str, int]:
+    """`size_0..3` of the output and `stride1_0..3`, `stride2_0..3` of the operands, neighbouring axes merged."""
+    shape = broadcast_shape(first, second)
+    operands = [(1,) * (len(shape) - len(s)) + tuple(s) for s in (first, second)]
+    merged: list[tuple[int, tuple[bool, bool]]] = []
+    for axis, size in enumerate(shape):
+        pattern = (operands[0][axis] == size, operands[1][axis] == size)
+        if size == 1:
+            continue
+        if merged and merged[-1][1] == pattern:
+            merged[-1] = (merged[-1][0] * size, pattern)
+        else:
+            merged.append((size, pattern))
+    if len(merged) > KERNEL_AXES:
+        raise UnsupportedModel(
+            f"node '{', '.join(node.origin) or node.name}' ({node.op}): shapes {list(first)} and {list(second)} alternate"
+            f" more than {KERNEL_AXES} times in which operand is broadcast",
+            hint="expand one operand before it",
+        )
+    merged = [(1, (True, True))] * (KERNEL_AXES - len(merged)) + merged
+    params = {f"size_{i}": size for i, (size, _) in enumerate(merged)}
+    for number in (0, 1):
+        strides, step = [0] * KERNEL_AXES, 1
+        for i in reversed(range(KERNEL_AXES)):
+            size, pattern = merged[i]
+            if pattern[number]:
+                strides[i] = step if size > 1 else 0
+                step *= size
+        params |= {f"stride{number + 1}_{i}": stride for i, stride in enumerate(strides)}
+    return params
+
+
+def in_place(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> dict[int, int]:
+    """KernelCall.overlap of an element-by-element kernel: operands that are not broadcast may lie under the output."""
+    size = int(np.prod(shape))
+    return {i: 0 for i, operand in enumerate(operands) if int(np.prod(operand)) == size}

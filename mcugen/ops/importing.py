@@ -1,0 +1,54 @@
+"""Reading the arguments of an ONNX node, wherever its opset keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.ops.operator import Importer
+
+Array = npt.NDArray[Any]
+
+
+def onnx_type(importer: Importer) -> str:
+    """The ONNX operator's name."""
+    return importer.label.rsplit("(", 1)[-1].rstrip(")")
+
+
+def argument(importer: Importer, name: str, index: int) -> Array | None:
+    """A static argument: attribute `name` in old opsets, constant input `index` in new ones; None where omitted."""
+    given = importer.attr(name)
+    if given is not None:
+        return np.asarray(given)
+    inputs = importer.inputs()
+    if index >= len(inputs) or not inputs[index]:
+        return None
+    value = importer.constant(inputs[index])
+    if value is None:
+        raise importer.unsupported(f"its {name} are computed from the data", "C needs every shape at compile time")
+    return value
+
+
+def integers(importer: Importer, name: str, index: int) -> list[int] | None:
+    """`argument` as a list of integers."""
+    value = argument(importer, name, index)
+    return None if value is None else [int(v) for v in value.reshape(-1)]
+
+
+def normal_axis(importer: Importer, axis: int, rank: int) -> int:
+    """`axis` counted from the front; raises where there is none such."""
+    if not -rank <= axis < rank:
+        raise importer.unsupported(f"axis {axis} of a tensor of {rank} dimensions")
+    return axis % rank
+
+
+def normal_axes(importer: Importer, axes: Sequence[int], rank: int) -> list[int]:
+    return sorted({normal_axis(importer, axis, rank) for axis in axes})
+
+
+def reshaped(importer: Importer, name: str, shape: Sequence[int]) -> str:
+    """`name` under another shape; no node where it has it already."""
+    return name if importer.shape(name) == tuple(shape) else importer.emit("reshape", [name], shape=tuple(shape))
