@@ -1,0 +1,66 @@
+"""Pointwise convolution on cores with the DSP instructions: 3 channels of 2 pixels at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mcugen.kernels.cost_dsp import MATMUL_CALL_CYCLES, column_pair_cycles, matmul_pair_cycles
+from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
+from mcugen.program import KernelCall
+from mcugen.targets import Target
+
+OP = "conv2d"
+BATCH_BYTES = 256
+"""Columns of several pixel pairs are unpacked at once up to this size: a call costs about 120 cycles."""
+
+
+def is_pointwise(layer: ConvLayer) -> bool:
+    """Whether every output pixel reads exactly the input pixel of the same place."""
+    kernel = (layer.kernel_h, layer.kernel_w, layer.stride_h, layer.stride_w, layer.groups)
+    return kernel == (1, 1, 1, 1, 1) and (layer.pad_top, layer.pad_left) == (0, 0) and layer.out_h == layer.in_h
+
+
+def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
+    """The `conv2d_1x1_s8_dsp` kernel, for at least 2 output channels."""
+    if "dsp" not in target.variants or not is_pointwise(layer) or layer.out_c < 2:
+        return
+    scaled = scaled_requantization(layer)
+    if scaled is None:
+        return
+    weights = layer.weights.reshape(layer.out_c, -1).astype(np.int64)
+    threes, twos = blocks_of_3_and_2(layer.out_c)
+    pixels = layer.out_h * layer.out_w
+    steps = -(-layer.in_c // 4)
+    pair_bytes = 16 * steps
+    batch = max(1, min(BATCH_BYTES // pair_bytes, pixels // 2))
+    yield KernelCall(
+        function="mcugen_conv2d_1x1_s8_dsp",
+        headers=("conv2d_1x1_s8_dsp.h",),
+        params={
+            "pixels": pixels,
+            "in_c": layer.in_c,
+            "out_c": layer.out_c,
+            "blocks3": threes,
+            "batch": batch,
+            "out_zero_point": layer.out_zero_point,
+            "act_min": layer.act_min,
+            "act_max": layer.act_max,
+        },
+        constants={"weights": pack_stream(weights, *scaled, [3] * threes + [2] * twos)},
+        scratch=batch * pair_bytes,
+        over_read={0: -layer.in_c % 4},
+        cycles=pointwise_cycles(pixels, steps, threes, twos, batch),
+        code_bytes=180,
+        variant="dsp",
+    )
+
+
+
+def pointwise_cycles(pixels: int, steps: int, threes: int, twos: int, batch: int) -> float:
+    """Cycles of the whole layer; an odd last pixel costs as much as a pair."""
+    calls = -(-(pixels // 2) // batch) + pixels % 2
+    pair = column_pair_cycles(steps) + matmul_pair_cycles(steps, threes, twos)
+    return 34 + MATMUL_CALL_CYCLES * calls + pair * ((pixels + 1) // 2)

@@ -1,0 +1,47 @@
+"""Fully connected layer on cores with the DSP instructions: 4 outputs at a time, the input unpacked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mcugen.kernels.cost_dsp import column_cycles, matvec_cycles
+from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.pack_dsp import pack_stream, scaled_requantization
+from mcugen.program import KernelCall
+from mcugen.targets import Target
+
+OP = "fully_connected"
+
+
+def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
+    """The `fully_connected_s8_dsp` kernel, for one row of input with weights in [-127, 127] and accumulators below 2^23."""
+    if "dsp" not in target.variants or layer.out_h * layer.out_w != 1:
+        return
+    scaled = scaled_requantization(layer)
+    if scaled is None:
+        return
+    weights = layer.weights.reshape(layer.out_c, -1).astype(np.int64)
+    depth = weights.shape[1]
+    steps = -(-depth // 4)
+    fours, ones = divmod(layer.out_c, 4)
+    blocks = [4] * fours + [1] * ones
+    yield KernelCall(
+        function="mcugen_fully_connected_s8_dsp",
+        headers=("fully_connected_s8_dsp.h",),
+        params={
+            "in_c": depth,
+            "out_c": layer.out_c,
+            "out_zero_point": layer.out_zero_point,
+            "act_min": layer.act_min,
+            "act_max": layer.act_max,
+        },
+        constants={"weights": pack_stream(weights, *scaled, blocks)},
+        scratch=8 * steps,
+        over_read={0: -depth % 4},
+        cycles=column_cycles(steps) + matvec_cycles(steps, fours, ones),
+        code_bytes=100,
+        variant="dsp",
+    )
+

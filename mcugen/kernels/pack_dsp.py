@@ -1,0 +1,79 @@
+"""Weight streams of the DSP matrix kernels (runtime_c/matmul_s8_dsp.h and matvec_s8_dsp.h), where the arithmetic is derived.
+
+Four weights b0..b3 are the two int16 `256*b0 - b1` and `256*b2 - b3`; the accumulator is scaled by 256, so the multipliers
+are divided by 256 and the shift becomes a factor of the multiplier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.fixed_point import requantize_s8
+from mcugen.kernels.layer import ConvLayer
+
+Words = npt.NDArray[np.uint32]
+Int64 = npt.NDArray[np.int64]
+
+ACCUMULATOR_LIMIT = 1 << 23
+"""`256 * acc` has to fit int32."""
+
+
+def round_up(value: int, step: int) -> int:
+    return (value + step - 1) // step * step
+
+
+def scaled_requantization(layer: ConvLayer) -> tuple[Int64, Int64] | None:
+    """Bias and multiplier of every channel for an accumulator scaled by 256, or None where the layer does not allow it.
+
+    Returns int64 `[out_c]` each: the unscaled bias and the multiplier `M / 256 * 2^shift` in [0, 2^31).  A channel without
+    weights has a constant output, which is written as such, so that its multiplier may be any.  None: a weight of -128, an
+    accumulator that can reach 2^23, a multiplier that is not a multiple of 256 or too large.
+    """
+    weights = layer.weights.reshape(layer.out_c, -1).astype(np.int64)
+    bias = layer.bias.astype(np.int64)
+    multiplier = layer.multiplier.astype(np.int64)
+    constant = ~weights.any(axis=1)
+    value = requantize_s8(bias, multiplier, layer.shift, layer.out_zero_point).astype(np.int64)
+    bias = np.where(constant, value - layer.out_zero_point, bias)
+    multiplier = np.where(constant, 1 << 32, multiplier << layer.shift.astype(np.int64))
+    largest = np.abs(bias) + 128 * np.abs(weights).sum(axis=1)
+    fits = weights.min() >= -127 and largest.max() < ACCUMULATOR_LIMIT
+    if not fits or np.any(multiplier % 256) or np.any(multiplier >= 1 << 39):
+        return None
+    return bias, multiplier // 256
+
+
+def pack_words(weights: Int64) -> Words:
+    """`[rows, K]` weights in [-127, 127] as `[K / 4, rows]` words `{256*b0 - b1, 256*b2 - b3}`; K is filled up with zeros."""
+    rows, depth = weights.shape
+    padded = np.zeros((rows, round_up(depth, 4)), np.int64)
+    padded[:, :depth] = weights
+    halves = (256 * padded[:, 0::2] - padded[:, 1::2]) & 0xFFFF
+    return (halves[:, 0::2] | halves[:, 1::2] << 16).T.astype(np.uint32)
+
+
+def pack_stream(weights: Int64, bias: Int64, multiplier: Int64, blocks: Sequence[int]) -> Words:
+    """The weight stream: for every block of `n` channels initial[n], W[K / 4][n], multiplier[n].
+
+    `weights`: `[out_c, K]` in the order of the column; `bias`, `multiplier`: from `scaled_requantization`; `blocks`: the
+    numbers of channels of the blocks, in order, `out_c` in all.
+    """
+    initial = (256 * bias - 129 * weights[:, 1::2].sum(axis=1)) & 0xFFFFFFFF
+    parts: list[Words] = []
+    first = 0
+    for rows in blocks:
+        channels = slice(first, first + rows)
+        parts.append(initial[channels].astype(np.uint32))
+        parts.append(pack_words(weights[channels]).reshape(-1))
+        parts.append(multiplier[channels].astype(np.uint32))
+        first += rows
+    return np.concatenate(parts)
+
+
+def blocks_of_3_and_2(channels: int) -> tuple[int, int]:
+    """How many blocks of 3 and of 2 channels make `channels` (at least 2), with as many of 3 as possible."""
+    twos = -channels % 3
+    return (channels - 2 * twos) // 3, twos

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Columns: the inputs of one output pixel, unpacked once for all output channels (matmul_s8_dsp.h says what X and Y are). */
+#ifndef MCUGEN_COLUMN_S8_DSP_H
+#define MCUGEN_COLUMN_S8_DSP_H
+
+#include <stdint.h>
+
+#include "mcugen.h"
+#include "simd.h"
+
+/* X and Y of four activations. */
+static MCUGEN_INLINE uint32_t mcugen_column_x(uint32_t word)
+{
+    return mcugen_sxtb16(word);
+}
+
+static MCUGEN_INLINE uint32_t mcugen_column_y(uint32_t word)
+{
+    return word ^ 0xff7fff7fu;
+}
+
+/* `steps` words at `in` into a column of {X, Y}. */
+MCUGEN_SHARED void mcugen_column_s8_dsp(const int8_t *in, uint32_t *column, int32_t steps)
+{
+    for (int32_t n = steps & 3; n > 0; --n) {
+        const uint32_t a = mcugen_load32(in);
+        in += 4;
+        column[0] = mcugen_column_x(a);
+        column[1] = mcugen_column_y(a);
+        column += 2;
+    }
+    for (int32_t n = steps >> 2; n > 0; --n) {
+        const uint32_t a = mcugen_load32(in);
+        const uint32_t b = mcugen_load32(in + 4);
+        const uint32_t c = mcugen_load32(in + 8);
+        const uint32_t d = mcugen_load32(in + 12);
+        in += 16;
+        column[0] = mcugen_column_x(a);
+        column[1] = mcugen_column_y(a);
+        column[2] = mcugen_column_x(b);
+        column[3] = mcugen_column_y(b);
+        column[4] = mcugen_column_x(c);
+        column[5] = mcugen_column_y(c);
+        column[6] = mcugen_column_x(d);
+        column[7] = mcugen_column_y(d);
+        column += 8;
+    }
+}
+
+#if MCUGEN_HAVE_DSP
+
+/* Columns {Y(p), X(p), X(q), Y(q)} of pairs of pixels: p is `steps` words at `in`, q as many `pitch` bytes later, and the next
+ * pair begins twice the pitch later.  steps and pairs at least 1.
+ * r0 in, r1 pitch, r2 column, r3 steps, r4 p, r5 q, r6 steps left, r12 pairs left, lr 0xff7fff7f. */
+MCUGEN_SHARED void mcugen_column_pairs_s8_dsp(const int8_t *in, int32_t pitch, uint32_t *column, int32_t steps,
+                                              int32_t pairs)
+{
+    register const int8_t *r0 __asm__("r0") = in;
+    register int32_t r1 __asm__("r1") = pitch;
+    register uint32_t *r2 __asm__("r2") = column;
+    register int32_t r3 __asm__("r3") = steps;
+    register int32_t r12 __asm__("r12") = pairs;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n\t"
+        "mvn lr, #0x00800080\n"
+        "1:\n\t"
+        "mov r4, r0\n\t"
+        "add r5, r0, r1\n\t"
+        "lsrs r6, r3, #1\n\t"
+        "bcc.n 2f\n\t"
+        "ldr r8, [r4], #4\n\t"
+        "ldr r9, [r5], #4\n\t"
+        "eor r7, r8, lr\n\t"
+        "eor r10, r9, lr\n\t"
+        "sxtb16 r8, r8\n\t"
+        "sxtb16 r9, r9\n\t"
+        "str r8, [r2, #4]\n\t"
+        "str r9, [r2, #8]\n\t"
+        "str r10, [r2, #12]\n\t"
+        "str r7, [r2], #16\n"
+        "2:\n\t"
+        "cbz r6, 4f\n"
+        "3:\n\t"
+        "ldr r8, [r4, #4]\n\t"
+        "ldr r10, [r5, #4]\n\t"
+        "ldr r7, [r4], #8\n\t"
+        "ldr r9, [r5], #8\n\t"
+        "eor r11, r7, lr\n\t"
+        "sxtb16 r7, r7\n\t"
+        "str r11, [r2]\n\t"
+        "str r7, [r2, #4]\n\t"
+        "eor r11, r9, lr\n\t"
+        "sxtb16 r9, r9\n\t"
+        "str r9, [r2, #8]\n\t"
+        "str r11, [r2, #12]\n\t"
+        "eor r11, r8, lr\n\t"
+        "sxtb16 r8, r8\n\t"
+        "str r11, [r2, #16]\n\t"
+        "str r8, [r2, #20]\n\t"
+        "eor r11, r10, lr\n\t"
+        "sxtb16 r10, r10\n\t"
+        "str r10, [r2, #24]\n\t"
+        "str r11, [r2, #28]\n\t"
+        "add r2, r2, #32\n\t"
+        "subs r6, r6, #1\n\t"
+        "bne.n 3b\n"
+        "4:\n\t"
+        "add r0, r0, r1, lsl #1\n\t"
+        "subs r12, r12, #1\n\t"
+        "bne.n 1b\n\t"
+        "pop {r4-r11, lr}\n\t"
+        : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r12)
+        :
+        : "cc", "memory");
+}
+
+#else
+
+/* The C twin of the assembly. */
+MCUGEN_SHARED void mcugen_column_pairs_s8_dsp(const int8_t *in, int32_t pitch, uint32_t *column, int32_t steps,
+                                              int32_t pairs)
+{
+    for (; pairs > 0; --pairs) {
+        for (int32_t i = 0; i < 4 * steps; i += 4) {
+            const uint32_t p = mcugen_load32(in + i);
+            const uint32_t q = mcugen_load32(in + pitch + i);
+            column[0] = mcugen_column_y(p);
+            column[1] = mcugen_column_x(p);
+            column[2] = mcugen_column_x(q);
+            column[3] = mcugen_column_y(q);
+            column += 4;
+        }
+        in += 2 * pitch;
+    }
+}
+
+#endif
+
+#endif /* MCUGEN_COLUMN_S8_DSP_H */
