@@ -18,6 +18,7 @@ from mcugen.ops.binary import (
     BinaryOperator,
     broadcast_params,
     broadcast_shape,
+    constant_case,
     import_operands,
     in_place,
     quantize_operands,
@@ -128,12 +129,3 @@ class Add(BinaryOperator):
             yield Case(name, builder.output(builder.emit("add", operands, **({"subtract": False} | attrs))))
         yield Case("constant", constant_case("add", (1, 4, 6), constant_first=False, subtract=False))
         yield Case("constant_minus", constant_case("add", (1, 4, 6), constant_first=True, subtract=True))
-
-
-def constant_case(op: str, shape: tuple[int, ...], *, constant_first: bool, **attrs: Any) -> Graph:
-    """A graph of one operator with a constant tensor as one of two operands."""
-    builder = GraphBuilder(f"{op}_constant_{int(constant_first)}")
-    x = builder.input("x", shape)
-    constant = builder.constant(np.random.default_rng(shape).normal(size=shape), "constant")
-    operands = [constant, x] if constant_first else [x, constant]
-    return builder.output(builder.emit(op, operands, **attrs))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph, Node, QuantParams
+from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
 from mcugen.ops.operator import Importer, Operator, QuantContext
 
@@ -81,6 +82,22 @@ def broadcast_shape(first: Sequence[int], second: Sequence[int]) -> tuple[int, .
 
 def broadcast_params(node: Node, first: Sequence[int], second: Sequence[int]) -> dict[str, int]:
     """`size_0..3` of the output and `stride1_0..3`, `stride2_0..3` of the operands, neighbouring axes merged."""
+    found = broadcast_strides(first, second, KERNEL_AXES)
+    if found is None:
+        raise UnsupportedModel(
+            f"node '{', '.join(node.origin) or node.name}' ({node.op}): shapes {list(first)} and {list(second)} alternate"
+            f" more than {KERNEL_AXES} times in which operand is broadcast",
+            hint="expand one operand before it",
+        )
+    sizes, strides = found
+    params = {f"size_{i}": size for i, size in enumerate(sizes)}
+    for number in (0, 1):
+        params |= {f"stride{number + 1}_{i}": stride for i, stride in enumerate(strides[number])}
+    return params
+
+
+def broadcast_strides(first: Sequence[int], second: Sequence[int], axes: int) -> tuple[list[int], list[list[int]]] | None:
+    """The output's sizes over `axes` axes, and both operands' strides in elements; None where more axes are needed."""
     shape = broadcast_shape(first, second)
     operands = [(1,) * (len(shape) - len(s)) + tuple(s) for s in (first, second)]
     merged: list[tuple[int, tuple[bool, bool]]] = []
@@ -92,26 +109,30 @@ def broadcast_params(node: Node, first: Sequence[int], second: Sequence[int]) ->
             merged[-1] = (merged[-1][0] * size, pattern)
         else:
             merged.append((size, pattern))
-    if len(merged) > KERNEL_AXES:
-        raise UnsupportedModel(
-            f"node '{', '.join(node.origin) or node.name}' ({node.op}): shapes {list(first)} and {list(second)} alternate"
-            f" more than {KERNEL_AXES} times in which operand is broadcast",
-            hint="expand one operand before it",
-        )
-    merged = [(1, (True, True))] * (KERNEL_AXES - len(merged)) + merged
-    params = {f"size_{i}": size for i, (size, _) in enumerate(merged)}
+    if len(merged) > axes:
+        return None
+    merged = [(1, (True, True))] * (axes - len(merged)) + merged
+    strides = [[0] * axes, [0] * axes]
     for number in (0, 1):
-        strides, step = [0] * KERNEL_AXES, 1
-        for i in reversed(range(KERNEL_AXES)):
+        step = 1
+        for i in reversed(range(axes)):
             size, pattern = merged[i]
             if pattern[number]:
-                strides[i] = step if size > 1 else 0
+                strides[number][i] = step if size > 1 else 0
                 step *= size
-        params |= {f"stride{number + 1}_{i}": stride for i, stride in enumerate(strides)}
-    return params
+    return [size for size, _ in merged], strides
 
 
 def in_place(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> dict[int, int]:
     """KernelCall.overlap of an element-by-element kernel: operands that are not broadcast may lie under the output."""
     size = int(np.prod(shape))
     return {i: 0 for i, operand in enumerate(operands) if int(np.prod(operand)) == size}
+
+
+def constant_case(op: str, shape: tuple[int, ...], *, constant_first: bool, **attrs: Any) -> Graph:
+    """A graph of one operator with a constant tensor as one of two operands."""
+    builder = GraphBuilder(f"{op}_constant_{int(constant_first)}")
+    x = builder.input("x", shape)
+    constant = builder.constant(np.random.default_rng(shape).normal(size=shape), "constant")
+    operands = [constant, x] if constant_first else [x, constant]
+    return builder.output(builder.emit(op, operands, **attrs))
