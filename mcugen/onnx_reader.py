@@ -234,7 +234,8 @@ class _Reader:
                     f"{self.file}: output '{name}' is a constant: it does not depend on any input",
                     hint="leave it out with `--outputs`",
                 )
-            self.graph.outputs.append(self._named_output(tensor, name))
+            named = self._named_output(tensor, name)  # may replace the list of outputs
+            self.graph.outputs.append(named)
 
     def _named_output(self, tensor: str, name: str) -> str:
         """Give an output the model's name for it, through a view where the tensor already has a name of its own."""

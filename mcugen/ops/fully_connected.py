@@ -27,11 +27,13 @@ class FullyConnected(WeightedOperator):
     """`x` [..., K] * `weights` [O, K] + `bias` [O]."""
 
     name: ClassVar[str] = "fully_connected"
-    onnx: ClassVar[tuple[str, ...]] = ("Gemm",)
+    onnx: ClassVar[tuple[str, ...]] = ("Gemm", "MatMul")
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         inputs = importer.inputs()
         weights = importer.constant(inputs[1])
+        if importer.label.endswith("(MatMul)"):
+            return [_from_matmul(importer, inputs, weights)]
         if weights is None or len(importer.shape(inputs[0])) != 2:
             raise importer.unsupported("Gemm of two computed matrices", "write it as MatMul and Add")
         alpha, beta = float(importer.attr("alpha", 1.0)), float(importer.attr("beta", 1.0))
@@ -84,6 +86,12 @@ class FullyConnected(WeightedOperator):
             operands = [x, weights, builder.constant(rng.normal(size=out), "b")] if out != 8 else [x, weights]
             attrs = {"clip_min": 0.0} if out == 10 else {}
             yield Case(f"{rows}x{depth}x{out}", builder.output(builder.emit(self.name, operands, **attrs)))
+
+
+def _from_matmul(importer: Importer, inputs: list[str], weights: Array | None) -> str:
+    if weights is None or weights.ndim != 2:
+        return importer.emit("matmul", inputs)
+    return importer.emit("fully_connected", [inputs[0], importer.add_constant(np.ascontiguousarray(weights.T), "weights")])
 
 
 def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:

@@ -1,0 +1,1 @@
+"""From the program to one folder of C."""

@@ -1,0 +1,190 @@
+"""What the templates print: the program's names and numbers as C spells them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen import __version__
+from mcugen.program import Operand, Port, Program, Step
+from mcugen.resources import resource_folder
+
+Array = npt.NDArray[Any]
+
+CTYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t"}
+LINE = 120
+INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A const array of the weights file."""
+
+    name: str
+    ctype: str
+    size: int
+    nbytes: int
+    text: str
+    comment: str
+
+
+@dataclass
+class ConstantPool:
+    """Constants by content: equal arrays are written once."""
+
+    prefix: str
+    by_content: dict[tuple[str, str], Constant] = field(default_factory=dict)
+
+    def name(self, array: Array, stem: str, comment: str) -> str:
+        flat = np.ascontiguousarray(array).reshape(-1)
+        key = (str(flat.dtype), hashlib.sha256(flat.tobytes()).hexdigest())
+        if key not in self.by_content:
+            name = f"{self.prefix}_{stem}"
+            constant = Constant(name, CTYPES[str(flat.dtype)], flat.size, flat.nbytes, c_numbers(flat), comment)
+            self.by_content[key] = constant
+        return self.by_content[key].name
+
+
+def c_numbers(values: Iterable[Any], indent: str = "    ") -> str:
+    """Integers as comma-separated C literals, wrapped."""
+    lines, line = [], indent
+    for value in values:
+        item = c_literal(int(value)) + ", "
+        if len(line) + len(item) > LINE:
+            lines.append(line.rstrip())
+            line = indent
+        line += item
+    return "\n".join([*lines, line.rstrip().rstrip(",")])
+
+
+def c_literal(value: int) -> str:
+    """An integer in a form that has its value in C (INT32_MIN has no literal)."""
+    if value == -(2**31):
+        return "(-2147483647 - 1)"
+    return f"{value}u" if value > 2**31 - 1 else str(value)
+
+
+def c_float(value: float) -> str:
+    """A float literal with all the digits of a float32."""
+    text = f"{np.float32(value):.9g}"
+    return text + ("f" if any(c in text for c in ".en") else ".0f")
+
+
+def model_view(program: Program, target_name: str) -> dict[str, Any]:
+    """The dictionary that every template sees as `model`."""
+    c = program.name
+    pool = ConstantPool(c)
+    steps = [_step_view(program, step, index, pool) for index, step in enumerate(program.steps)]
+    constants = list(pool.by_content.values())
+    return {
+        "name": c,
+        "c": c,
+        "upper": c.upper(),
+        "target": target_name,
+        "api": api_number(),
+        "version": __version__,
+        "arena_size": program.arena_size,
+        "arena_align": program.arena_align,
+        "inputs": _port_views(program, "input", program.inputs),
+        "outputs": _port_views(program, "output", program.outputs),
+        "steps": steps,
+        "macs": sum(step.macs for step in program.steps),
+        "headers": sorted({header for step in program.steps for header in step.call.headers} | {"mcugen.h"}),
+        "shared": _shared(program),
+        "constants": constants,
+        "constant_bytes": sum(constant.nbytes for constant in constants),
+    }
+
+
+def api_number() -> int:
+    text = (resource_folder("runtime_c") / "mcugen.h").read_text(encoding="utf-8")
+    found = re.search(r"#define MCUGEN_API (\d+)", text)
+    assert found is not None
+    return int(found.group(1))
+
+
+def _port_views(program: Program, kind: str, ports: Sequence[Port]) -> list[dict[str, Any]]:
+    c = program.name
+    offsets = {buffer.name: buffer.offset for buffer in program.buffers}
+    views = []
+    for index, port in enumerate(ports):
+        suffix = f"_{index}" if len(ports) > 1 else ""
+        info = np.iinfo(port.operand.dtype)
+        views.append(
+            {
+                "name": re.sub(r"[^\x20-\x7e]|\*/|/\*", "?", port.name),
+                "c_name": port.c_name,
+                "kind": kind,
+                "suffix": suffix,
+                "macro": f"{c.upper()}_{kind.upper()}{suffix}",
+                "ctype": CTYPES[port.operand.dtype],
+                "shape": str(list(port.operand.shape)),
+                "size": int(np.prod(port.operand.shape, dtype=np.int64)),
+                "bytes": port.operand.size,
+                "scale": c_float(port.scale),
+                "zero_point": f"({port.zero_point})" if port.zero_point < 0 else str(port.zero_point),
+                "low": info.min,
+                "high": info.max,
+                "offset": offsets[port.operand.buffer] + port.operand.offset,
+            }
+        )
+    return views
+
+
+def _step_view(program: Program, step: Step, index: int, pool: ConstantPool) -> dict[str, Any]:
+    call = step.call
+    params = [(field_name, c_literal(value)) for field_name, value in call.params.items()]
+    for field_name, array in call.constants.items():
+        params.append((field_name, pool.name(array, f"{index}_{field_name}", f"{step.name}: {field_name}"[:LINE])))
+    offsets = {buffer.name: buffer.offset for buffer in program.buffers}
+    pointers = [_pointer(operand, offsets) for operand in (*step.inputs, *step.outputs)]
+    scratch = _pointer(step.scratch, offsets) if step.scratch else "NULL"
+    return {
+        "index": index,
+        "comment": step.comment,
+        "function": call.function,
+        "inline": call.inline,
+        "params": params,
+        "arguments": ", ".join(["&params", *pointers, scratch]),
+        "outputs": [{"offset": offsets[o.buffer] + o.offset, "size": o.size} for o in step.outputs],
+    }
+
+
+def _pointer(operand: Operand, offsets: Mapping[str, int]) -> str:
+    return f"arena + {offsets[operand.buffer] + operand.offset}"
+
+
+def _shared(program: Program) -> list[dict[str, str]]:
+    shared: dict[str, dict[str, str]] = {}
+    for step in program.steps:
+        if step.call.inline:
+            continue
+        ins = [f"in{i}" for i in range(len(step.inputs))]
+        outs = [f"out{i}" for i in range(len(step.outputs))]
+        parts = [f"const struct {step.call.struct} *p", *(f"const int8_t *{n}" for n in ins), *(f"int8_t *{n}" for n in outs)]
+        shared[step.call.function] = {
+            "function": step.call.function,
+            "signature": ", ".join([*parts, "void *scratch"]),
+            "arguments": ", ".join(["p", *ins, *outs, "scratch"]),
+        }
+    return [shared[name] for name in sorted(shared)]
+
+
+def runtime_files(headers: Iterable[str], folder: Path | None = None) -> dict[str, str]:
+    """The runtime files that these headers need, by name, with everything they include."""
+    folder = folder or resource_folder("runtime_c")
+    files: dict[str, str] = {}
+    waiting = list(headers)
+    while waiting:
+        name = waiting.pop()
+        if name not in files:
+            files[name] = (folder / name).read_text(encoding="utf-8")
+            waiting.extend(INCLUDE.findall(files[name]))
+    return dict(sorted(files.items()))

@@ -1,0 +1,1 @@
+"""From the integer graph to the planned program: order, kernel choice, memory."""
