@@ -1,0 +1,82 @@
+"""The DSP kernels for depthwise convolution against the reference, on the host and on the emulated core."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from depthwise import depthwise_layer, depthwise_reference, extreme_layers
+from reference import random_input
+from running import Case, device_compilers, run_on_device, run_on_host
+
+from mcugen.kernels import depthwise_conv2d_3x3_dsp
+from mcugen.kernels.layer import ConvLayer
+from mcugen.targets import load_target
+
+TARGET = load_target("cortex-m4")
+
+
+def layers_of_stride_1(rng: np.random.Generator) -> Iterator[ConvLayer]:
+    for channels in (1, 2, 3, 5):
+        for size in ((1, 1), (1, 2), (2, 1), (3, 4), (5, 3), (6, 5), (7, 9), (12, 6), (13, 7), (14, 2), (20, 3)):
+            yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), padding=(1, 1, 1, 1))
+    for padding in ((0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 2, 0), (2, 2, 2, 2), (0, 2, 1, 4), (0, 0, 3, 0)):
+        yield depthwise_layer(rng, size=(8, 4), channels=3, kernel=(3, 3), padding=padding)
+    yield depthwise_layer(rng, size=(4, 5), channels=37, kernel=(3, 3), padding=(1, 1, 1, 1))
+    yield from extreme_layers(rng, size=(3, 8), channels=11, kernel=(3, 3), padding=(1, 1, 1, 1))
+
+
+def layers_of_stride_2(rng: np.random.Generator) -> Iterator[ConvLayer]:
+    for channels in (1, 2, 3, 5):
+        for size in ((1, 1), (2, 2), (3, 4), (5, 3), (6, 6), (7, 9), (12, 7), (13, 8), (14, 2)):
+            for padding in ((0, 0, 1, 1), (1, 1, 1, 1)):
+                yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), stride=(2, 2), padding=padding) if (
+                    min(size) + padding[0] + padding[2] >= 3
+                ) else depthwise_layer(rng, size=(3, 3), channels=channels, kernel=(3, 3), stride=(2, 2))
+    for padding in ((0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 2, 0), (2, 2, 2, 2)):
+        yield depthwise_layer(rng, size=(9, 6), channels=4, kernel=(3, 3), stride=(2, 2), padding=padding)
+    yield from extreme_layers(rng, size=(6, 9), channels=7, kernel=(3, 3), stride=(2, 2), padding=(0, 0, 1, 1))
+
+
+def cases(layers: Callable[[np.random.Generator], Iterator[ConvLayer]]) -> list[Case]:
+    """Every candidate of every layer, writing beside its input and at the closest place where it may overlap it."""
+    rng = np.random.default_rng(1)
+    listed = []
+    for layer in layers(rng):
+        x = random_input(rng, layer)
+        calls = list(depthwise_conv2d_3x3_dsp.candidates(layer, TARGET))
+        assert calls, layer
+        for call in calls:
+            case = Case(call=call, inputs=(x,), expected=depthwise_reference(layer, x))
+            distance = 0 if call.params.get("in_place") else call.overlap.get(0)
+            listed += [case, *([dataclasses.replace(case, distance=distance)] if distance is not None else [])]
+    return listed
+
+
+LAYERS = pytest.mark.parametrize("layers", [layers_of_stride_1, layers_of_stride_2])
+
+
+@LAYERS
+def test_c_twin_equals_reference(layers: Callable[[np.random.Generator], Iterator[ConvLayer]], tmp_path: Path) -> None:
+    run_on_host(cases(layers), tmp_path)
+
+
+@LAYERS
+@pytest.mark.parametrize("compiler", device_compilers())
+def test_assembly_equals_reference(
+    layers: Callable[[np.random.Generator], Iterator[ConvLayer]], compiler: str, tmp_path: Path
+) -> None:
+    run_on_device(cases(layers), tmp_path, compiler=compiler)
+
+
+def test_layers_outside_the_kernels_range_are_left_to_others() -> None:
+    rng = np.random.default_rng(3)
+    layer = depthwise_layer(rng, size=(5, 5), channels=4, kernel=(3, 3), padding=(1, 1, 1, 1))
+    assert list(depthwise_conv2d_3x3_dsp.candidates(layer, TARGET))
+    assert not list(depthwise_conv2d_3x3_dsp.candidates(layer, load_target("cortex-m3")))
+    for change in ({"stride_w": 2}, {"dilation_h": 2}, {"pad_left": 3}, {"shift": np.full(4, 9, np.uint8)}):
+        changed = dataclasses.replace(layer, **change)  # type: ignore[arg-type]
+        assert not list(depthwise_conv2d_3x3_dsp.candidates(changed, TARGET)), change
