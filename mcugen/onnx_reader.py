@@ -274,6 +274,9 @@ class _NodeImporter:
     def inputs(self) -> list[str]:
         return [self.reader.names[name] for name in self.node.input]
 
+    def output_count(self) -> int:
+        return max((i + 1 for i, name in enumerate(self.node.output) if name), default=0)
+
     def attr(self, name: str, default: Any = None) -> Any:
         return self.attrs().get(name, default)
 

@@ -77,6 +77,9 @@ class Importer(Protocol):
     def inputs(self) -> list[str]:
         """Graph tensor names of the ONNX node's inputs; '' for an omitted optional one."""
 
+    def output_count(self) -> int:
+        """How many outputs the ONNX node has, up to the last one that is used."""
+
     def attr(self, name: str, default: Any = None) -> Any: ...
 
     def attrs(self) -> Mapping[str, Any]: ...
