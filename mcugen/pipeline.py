@@ -2,14 +2,70 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.emit.folder import write_folder
+from mcugen.emit.render import render
+from mcugen.errors import DoesNotFit
+from mcugen.evaluation import quantize_input
+from mcugen.execute import reference
 from mcugen.graph import Graph
+from mcugen.graph_file import EPOCH, graph_bytes
+from mcugen.onnx_reader import read_onnx
+from mcugen.package import FLOAT_GRAPH, INTEGER_GRAPH, VECTORS, Package
 from mcugen.passes.fold_affine import fold_affine
 from mcugen.passes.fold_transpose_into_weights import fold_transpose_into_weights
 from mcugen.passes.fuse_clip import fuse_clip
 from mcugen.passes.merge_reshapes import merge_reshapes
 from mcugen.passes.move_transposes import move_transposes
+from mcugen.plan.schedule import Goal, build_program
+from mcugen.program import Program
+from mcugen.quantize.calibration import choose_activations, observe, synthetic_samples
+from mcugen.quantize.integer_graph import integer_graph
+from mcugen.report.json_report import build_report, json_text
+from mcugen.targets import Target, load_target
+
+Array = npt.NDArray[Any]
+Progress = Callable[[str, int, int], None]
 
 FLOAT_PASSES = (move_transposes, merge_reshapes, fold_transpose_into_weights, move_transposes, merge_reshapes, fold_affine, fuse_clip)
+
+VECTOR_BYTES = 1 << 18
+GOLDEN_VECTORS = 2
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An integer graph, the float graph it stands for, and the samples it was calibrated on."""
+
+    graph: Graph
+    float_graph: Graph
+    samples: Mapping[str, Array]
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def integer_samples(self) -> dict[str, Array]:
+        return {name: quantize_input(self.graph, name, self.samples[name]) for name in self.graph.inputs}
+
+
+def load(
+    path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] = ()
+) -> Graph:
+    """The canonical float graph of an ONNX file: channels-last, constants folded, activations fused (see onnx_reader)."""
+    return canonical(read_onnx(path, shapes=shapes, outputs=outputs))
 
 
 def canonical(graph: Graph) -> Graph:
@@ -17,3 +73,134 @@ def canonical(graph: Graph) -> Graph:
     for run in FLOAT_PASSES:
         graph = run(graph).check()
     return graph
+
+
+def quantize(
+    graph: Graph,
+    samples: Mapping[str, Array] | None = None,
+    *,
+    observer: str = "mse",
+    float_graph: Graph | None = None,
+    progress: Progress | None = None,
+) -> Quantized:
+    """The integer graph of a float graph, calibrated on samples `[N, ...]` by input name (None: synthetic noise).
+
+    `float_graph` is the model to be compared with, where `graph` has been pruned.
+    """
+    data = samples if samples is not None else synthetic_samples(graph)
+    histograms = observe(graph, data, progress=_staged(progress, "calibrate"))
+    integer = integer_graph(graph, choose_activations(graph, histograms, observer_name=observer))
+    return Quantized(integer, float_graph or graph, data, samples is None, options={"observer": observer})
+
+
+def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(stage, done, total)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program and the files of its output folder, not yet written."""
+
+    program: Program
+    target: Target
+    files: Mapping[str, str | bytes]
+    report: Mapping[str, Any]
+
+    def stage(self, folder: Path) -> Package:
+        """Write the files to an empty temporary folder and open them as a package."""
+        write_folder(folder, self.files)
+        return Package(folder, dict(self.report))
+
+    def write(self, folder: str | Path) -> Package:
+        """Write the output folder, whole or not at all."""
+        write_folder(Path(folder), self.files)
+        return Package(Path(folder), dict(self.report))
+
+
+def compile_model(
+    quantized: Quantized,
+    *,
+    target: str | Target = "cortex-m",
+    goal: Goal | None = None,
+    name: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Compiled:
+    """Plan and emit an integer graph for a target.
+
+    Raises DoesNotFit where the program exceeds the goal's RAM or the constants alone its flash.
+    """
+    chosen = load_target(target) if isinstance(target, str) else target
+    goal = goal or Goal()
+    c_name = c_identifier(name or quantized.graph.name)
+    program = build_program(quantized.graph, chosen, goal, name=c_name)
+    check_fits(program, chosen, goal)
+    integers = quantized.integer_samples
+    golden = {n: array[:GOLDEN_VECTORS] for n, array in integers.items()}
+    expected = reference(quantized.graph, golden)
+    texts = render(program, chosen.name, ([golden[n] for n in quantized.graph.inputs], list(expected.values())))
+    report = build_report(program, quantized.graph, chosen, {**quantized.options, **(options or {})}, quantized)
+    files: dict[str, str | bytes] = dict(texts)
+    files[f"{c_name}.json"] = json_text(report)
+    files[INTEGER_GRAPH.format(name=c_name)] = graph_bytes(quantized.graph)
+    files[FLOAT_GRAPH.format(name=c_name)] = graph_bytes(quantized.float_graph)
+    files[VECTORS.format(name=c_name)] = _vector_bytes(quantized.graph, integers)
+    return Compiled(program, chosen, dict(sorted(files.items())), report)
+
+
+def c_identifier(name: str) -> str:
+    """A C name from any text: lower case, letters, digits and underscores, no keyword."""
+    text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "model"
+    return f"model_{text}" if text[0].isdigit() or text in C_KEYWORDS else text
+
+
+C_KEYWORDS = frozenset(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
+    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main class new "
+    "delete this template private public protected virtual operator namespace bool true false mcugen".split()
+)
+
+
+def check_fits(program: Program, target: Target, goal: Goal) -> None:
+    """Raise DoesNotFit where RAM, or the constants alone, exceed the goal's or the target's limits."""
+    ram = goal.ram if goal.ram is not None else target.budget.ram
+    if ram is not None and program.arena_size > ram:
+        peak = max(range(len(program.steps)), key=lambda i: sum(b.size for b in program.buffers if b.first <= i <= b.last))
+        live = [b for b in program.buffers if b.first <= peak <= b.last]
+        parts = " + ".join(f"{b.name} {b.size}" for b in sorted(live, key=lambda b: -b.size))
+        raise DoesNotFit(
+            f"{program.name} does not fit: it needs {program.arena_size} bytes of RAM, the limit is {ram}; the peak is at step "
+            f"{peak} '{program.steps[peak].name}' ({parts})",
+            hint="`--optimize ram` uses less; a smaller input or fewer channels in that layer help most",
+        )
+    flash = goal.flash if goal.flash is not None else target.budget.flash
+    constants = sum(step.call.weight_bytes for step in program.steps)
+    if flash is not None and constants > flash:
+        raise DoesNotFit(
+            f"{program.name} does not fit: its constants alone take {constants} bytes of flash, the limit is {flash}",
+            hint="`--optimize size` or `--prune-channels 0.3` make it smaller",
+        )
+
+
+def _vector_bytes(graph: Graph, integers: Mapping[str, Array]) -> bytes:
+    """The first samples, as many as fit VECTOR_BYTES."""
+    per_sample = sum(graph.tensors[name].nbytes for name in graph.inputs)
+    count = max(1, VECTOR_BYTES // per_sample)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for i, name in enumerate(graph.inputs):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(integers[name][:count]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"input_{i}.npy", EPOCH), member.getvalue())
+    return buffer.getvalue()
+
+
+def file_digest(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="mcugen-")
+
+
+def with_notes(quantized: Quantized, notes: Sequence[str]) -> Quantized:
+    return replace(quantized, notes=(*quantized.notes, *notes))

@@ -1,0 +1,1 @@
+"""Reports of a build: JSON for tools, text and HTML for people."""

@@ -1,0 +1,96 @@
+"""NAME.json: all that a build knows of its result, the same bytes on every machine."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mcugen import __version__
+from mcugen.graph import Graph
+from mcugen.package import SCHEMA
+from mcugen.program import Port, Program
+from mcugen.targets import Target
+
+if TYPE_CHECKING:
+    from mcugen.pipeline import Quantized
+
+
+def build_report(
+    program: Program, graph: Graph, target: Target, options: Mapping[str, Any], quantized: Quantized
+) -> dict[str, Any]:
+    """The report as plain data; sizes in bytes, `cycles` by the cost model."""
+    return {
+        "generator": "mcugen",
+        "schema": SCHEMA,
+        "version": __version__,
+        "name": program.name,
+        "target": target.name,
+        "options": dict(sorted(options.items())),
+        "inputs": [_port(port) for port in program.inputs],
+        "outputs": [_port(port) for port in program.outputs],
+        "macs": sum(step.macs for step in program.steps),
+        "ram": {
+            "arena": program.arena_size,
+            "alignment": program.arena_align,
+            "lower_bound": program.lower_bound,
+            "plan": program.plan_method,
+        },
+        "constants": sum(step.call.weight_bytes for step in program.steps),
+        "calibration": {
+            "samples": len(next(iter(quantized.samples.values()))),
+            "synthetic": quantized.synthetic,
+        },
+        "notes": list(quantized.notes),
+        "layers": [_layer(program, graph, index) for index in range(len(program.steps))],
+        "buffers": [
+            {"name": b.name, "offset": b.offset, "size": b.size, "first": b.first, "last": b.last} for b in program.buffers
+        ],
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {
+        "name": port.name,
+        "c_name": port.c_name,
+        "shape": list(port.operand.shape),
+        "dtype": port.operand.dtype,
+        "scale": port.scale,
+        "zero_point": port.zero_point,
+    }
+
+
+def _layer(program: Program, graph: Graph, index: int) -> dict[str, Any]:
+    step = program.steps[index]
+    return {
+        "index": index,
+        "name": "+".join(dict.fromkeys(step.origin)) or step.name,
+        "op": step.op,
+        "function": step.call.function,
+        "variant": step.call.variant,
+        "inline": step.call.inline,
+        "macs": step.macs,
+        "constants": step.call.weight_bytes,
+        "scratch": step.call.scratch,
+        "estimated_cycles": round(step.call.cycles),
+        "in_shape": list(step.inputs[0].shape) if step.inputs else [],
+        "out_shape": list(step.outputs[0].shape),
+        "reads": [operand.tensor for operand in step.inputs],
+        "writes": [operand.tensor for operand in step.outputs],
+    }
+
+
+def json_text(report: Mapping[str, Any]) -> str:
+    return json.dumps(_finite(report), indent=1, ensure_ascii=True) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: null stands for it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return value
