@@ -26,9 +26,18 @@ class Program:
     image: Image
 
 
-def link_baremetal(target: Target, compiler: Compiler, sources: Sequence[Path], includes: Sequence[Path] = (),
-                   defines: Sequence[str] = (), *, harness: Sequence[Path] = (), script: str, out: Path,
-                   optimize: str | None = None) -> Program:
+def link_baremetal(
+    target: Target,
+    compiler: Compiler,
+    sources: Sequence[Path],
+    includes: Sequence[Path] = (),
+    defines: Sequence[str] = (),
+    *,
+    harness: Sequence[Path] = (),
+    script: str,
+    out: Path,
+    optimize: str | None = None,
+) -> Program:
     """Compiles and links sources with mcugen's start-up code for a target.
 
     `sources` are the model's and are accounted to it in `read_sizes`; `harness` is the program around it, with `main`.
@@ -39,22 +48,56 @@ def link_baremetal(target: Target, compiler: Compiler, sources: Sequence[Path], 
     core = compiler.flags_for(target)
     frames = ("-fstack-size-section",) if compiler.kind != "gcc" else ("-fstack-usage",)
     # the harness must not call into the compiler's runtime: what it would pull in would be accounted to the model
-    plain = ("-O1", "-fno-builtin", "-fno-unroll-loops", *(("-fno-tree-loop-distribute-patterns",) if compiler.kind == "gcc" else ()))
+    plain = (
+        "-O1",
+        "-fno-builtin",
+        "-fno-unroll-loops",
+        *(("-fno-tree-loop-distribute-patterns",) if compiler.kind == "gcc" else ()),
+    )
     with tempfile.TemporaryDirectory(prefix="mcugen-") as name:
         folder = Path(name)
-        model = compile_objects(compiler, sources, flags=(*FREESTANDING, *core, *frames, optimize or target.optimize),
-                                includes=includes, defines=defines, folder=folder, prefix="mcugen-model")
+        model = compile_objects(
+            compiler,
+            sources,
+            flags=(*FREESTANDING, *core, *frames, optimize or target.optimize),
+            includes=includes,
+            defines=defines,
+            folder=folder,
+            prefix="mcugen-model",
+        )
         flags = (*FREESTANDING, *core, *plain)
         startup = [folder_of_scripts / _STARTUP[target.family], folder_of_scripts / "bench_marks.c", *harness]
-        around = compile_objects(compiler, startup, flags=flags, includes=(*includes, folder_of_scripts), defines=defines,
-                                 folder=folder, prefix="mcugen-harness")
-        memory = compile_objects(compiler, [folder_of_scripts / "memory.c"], flags=flags, folder=folder, prefix="mcugen-runtime")
+        around = compile_objects(
+            compiler,
+            startup,
+            flags=flags,
+            includes=(*includes, folder_of_scripts),
+            defines=defines,
+            folder=folder,
+            prefix="mcugen-harness",
+        )
+        memory = compile_objects(
+            compiler, [folder_of_scripts / "memory.c"], flags=flags, folder=folder, prefix="mcugen-runtime"
+        )
         linked = folder / "program.elf"
         runtime = ("-nostdlib",) if compiler.kind == "gcc" else ()
         library = ("-lgcc",) if compiler.kind == "gcc" else ()
         level = optimize or target.optimize
-        command = [*compiler.command, *core, level, *FREESTANDING, *runtime, "-Wl,--gc-sections", "-Wl,-e,Reset_Handler", "-T",
-                   str(script_path), *map(str, (*model, *around, *memory)), *library, "-o", str(linked)]
+        command = [
+            *compiler.command,
+            *core,
+            level,
+            *FREESTANDING,
+            *runtime,
+            "-Wl,--gc-sections",
+            "-Wl,-e,Reset_Handler",
+            "-T",
+            str(script_path),
+            *map(str, (*model, *around, *memory)),
+            *library,
+            "-o",
+            str(linked),
+        ]
         # INCLUDE in a linker script is looked for in the current directory
         run_tool(command, folder=folder, what=f"linking for {target.name}", cwd=folder_of_scripts)
         image = read_image(linked)
@@ -65,9 +108,21 @@ def link_baremetal(target: Target, compiler: Compiler, sources: Sequence[Path], 
     return Program(out, image)
 
 
-def link_bench(target: Target, compiler: Compiler, sources: Sequence[Path], includes: Sequence[Path] = (),
-               defines: Sequence[str] = (), *, interface: ModelInterface, script: str, out: Path, timer: int = 0,
-               optimize: str | None = None, golden_input: bytes | None = None, golden_output: bytes | None = None) -> Program:
+def link_bench(
+    target: Target,
+    compiler: Compiler,
+    sources: Sequence[Path],
+    includes: Sequence[Path] = (),
+    defines: Sequence[str] = (),
+    *,
+    interface: ModelInterface,
+    script: str,
+    out: Path,
+    timer: int = 0,
+    optimize: str | None = None,
+    golden_input: bytes | None = None,
+    golden_output: bytes | None = None,
+) -> Program:
     """Links a model with the program that runs it once on the golden vector and exits with 0 where the output is golden.
 
     An attached emulator can instead run vector after vector (see bench.py).  `timer` is the timer to start, see QemuMachine.
@@ -76,8 +131,17 @@ def link_bench(target: Target, compiler: Compiler, sources: Sequence[Path], incl
         folder = Path(name)
         header = interface.header(golden_input=golden_input, golden_output=golden_output)
         (folder / "mcugen_bench.h").write_text(header, encoding="utf-8")
-        return link_baremetal(target, compiler, sources, (*includes, folder), (*defines, f"BENCH_TIMER={timer}"),
-                              harness=[baremetal_folder() / "bench_main.c"], script=script, out=out, optimize=optimize)
+        return link_baremetal(
+            target,
+            compiler,
+            sources,
+            (*includes, folder),
+            (*defines, f"BENCH_TIMER={timer}"),
+            harness=[baremetal_folder() / "bench_main.c"],
+            script=script,
+            out=out,
+            optimize=optimize,
+        )
 
 
 def _read_stack_usage(objects: Sequence[Path]) -> dict[str, int]:

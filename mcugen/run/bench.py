@@ -19,8 +19,15 @@ Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
 
 
-def run_vectors(boot: Boot, image: Image, interface: ModelInterface, rows: Int8Array, *, counted: int = 1,
-                progress: Progress | None = None) -> tuple[Int8Array, list[RunCost], str]:
+def run_vectors(
+    boot: Boot,
+    image: Image,
+    interface: ModelInterface,
+    rows: Int8Array,
+    *,
+    counted: int = 1,
+    progress: Progress | None = None,
+) -> tuple[Int8Array, list[RunCost], str]:
     """Runs the model on each row of input bytes: output rows, the cost of each of the first `counted` runs, printed text.
 
     The arena is filled with a pattern at the start, and not cleared between runs.  Raises VerificationFailed when the
@@ -37,7 +44,9 @@ def run_vectors(boot: Boot, image: Image, interface: ModelInterface, rows: Int8A
         try:
             _start(machine, image)
             for sample in samples:
-                outputs[sample], cost = _run_one(machine, image, interface, rows[sample], counting=counting, sample=sample)
+                outputs[sample], cost = _run_one(
+                    machine, image, interface, rows[sample], counting=counting, sample=sample
+                )
                 costs += [cost] if cost is not None else []
                 if progress is not None:
                     progress(sample + 1, len(rows))
@@ -54,8 +63,9 @@ def _start(machine: Machine, image: Image) -> None:
     machine.write(arena.address, bytes([ARENA_POISON]) * arena.size)
 
 
-def _run_one(machine: Machine, image: Image, interface: ModelInterface, row: Int8Array, *, counting: bool,
-             sample: int) -> tuple[Int8Array, RunCost | None]:
+def _run_one(
+    machine: Machine, image: Image, interface: ModelInterface, row: Int8Array, *, counting: bool, sample: int
+) -> tuple[Int8Array, RunCost | None]:
     """One vector, from bench_wait to the next bench_wait."""
     machine.write(image.address("bench_input"), row.tobytes())
     cost = None

@@ -16,6 +16,8 @@ _CONDITIONS = ("eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge",
 _ARM_LOADS = frozenset(("ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "vldr"))
 _ARM_STORES = frozenset(("str", "strb", "strh", "vstr"))
 _ARM_ACCESSES = ("ldr", "str", "ldm", "stm", "push", "pop", "vldr", "vstr", "vldm", "vstm", "vpush", "vpop")
+_ARM_MULTIPLE_LOADS = ("ldm", "pop", "vldm", "vpop")
+_ARM_MULTIPLE_STORES = ("stm", "push", "vstm", "vpush")
 _ARM_CONDITIONAL = _ARM_LOADS | _ARM_STORES | {"ldrd", "strd", "mul", "mla"}
 _ARM_MULTIPLIES = ("smla", "smul", "smua", "smus", "smls", "umul", "umla", "mul", "mla", "mls", "smm", "vmul")
 _ARM_LONG_MULTIPLIES = ("smul", "umul", "smla", "umla")
@@ -82,57 +84,61 @@ def _arm_cost(instruction: Instruction, table: CycleTable, previous: tuple[Instr
     stem = mnemonic.partition(".")[0]
     if stem[-2:] in _CONDITIONS and stem[:-2] in _ARM_CONDITIONAL:
         stem = stem[:-2]
-    if stem in _ARM_LOADS:
+    if stem.startswith(_ARM_MULTIPLE_LOADS):
+        count = _register_count(operands)
+        cost = _Cost(table.multiple_base + count + (table.load_to_pc if "pc" in operands else 0), loads=count)
+    elif stem.startswith(_ARM_MULTIPLE_STORES):
+        count = _register_count(operands)
+        cost = _Cost(table.multiple_base + count, stores=count)
+    elif stem in _ARM_LOADS:
         cycles = table.load_pipelined if previous is not None and previous[1].single_access else table.load
         into_pc = operands.partition(",")[0].strip() == "pc"
-        return _Cost(cycles + (table.load_to_pc if into_pc else 0), loads=1, single_access=True)
-    if stem in _ARM_STORES:
-        return _Cost(table.store, stores=1, single_access=True)
-    if stem == "ldrd":
-        return _Cost(table.load_pair, loads=2)
-    if stem == "strd":
-        return _Cost(table.store_pair, stores=2)
-    if stem.startswith(("ldm", "pop", "vldm", "vpop")):
-        count = _register_count(operands)
-        return _Cost(table.multiple_base + count + (table.load_to_pc if "pc" in operands else 0), loads=count)
-    if stem.startswith(("stm", "push", "vstm", "vpush")):
-        count = _register_count(operands)
-        return _Cost(table.multiple_base + count, stores=count)
-    return _arm_arithmetic_cost(stem, table)
+        cost = _Cost(cycles + (table.load_to_pc if into_pc else 0), loads=1, single_access=True)
+    elif stem in _ARM_STORES:
+        cost = _Cost(table.store, stores=1, single_access=True)
+    elif stem == "ldrd":
+        cost = _Cost(table.load_pair, loads=2)
+    elif stem == "strd":
+        cost = _Cost(table.store_pair, stores=2)
+    else:
+        cost = _arm_arithmetic_cost(stem, table)
+    return cost
 
 
 def _arm_arithmetic_cost(stem: str, table: CycleTable) -> _Cost:
-    if stem in ("udiv", "sdiv"):
-        return _Cost(table.divide)
-    if stem in ("vdiv", "vsqrt"):
-        return _Cost(table.float_divide)
+    multiplies = 0
     if stem in _ARM_FLOAT_MACS:
-        return _Cost(table.float_multiply_accumulate, multiplies=1)
-    if stem in ("mla", "mls"):
-        return _Cost(table.multiply_accumulate, multiplies=1)
-    if stem.startswith(_ARM_LONG_MULTIPLIES):
-        return _Cost(table.multiply_long, multiplies=1)
-    if stem.startswith(_ARM_MULTIPLIES):
-        return _Cost(multiplies=1)
-    if stem in ("tbb", "tbh"):
-        return _Cost(table.table_branch)
-    return _Cost()
+        cycles, multiplies = table.float_multiply_accumulate, 1
+    elif stem in ("mla", "mls"):
+        cycles, multiplies = table.multiply_accumulate, 1
+    elif stem.startswith(_ARM_LONG_MULTIPLIES):
+        cycles, multiplies = table.multiply_long, 1
+    elif stem.startswith(_ARM_MULTIPLIES):
+        cycles, multiplies = 1, 1
+    elif stem in ("udiv", "sdiv"):
+        cycles = table.divide
+    elif stem in ("vdiv", "vsqrt"):
+        cycles = table.float_divide
+    elif stem in ("tbb", "tbh"):
+        cycles = table.table_branch
+    else:
+        cycles = 1
+    return _Cost(cycles, multiplies=multiplies)
 
 
 def _riscv_cost(instruction: Instruction, table: CycleTable, previous: tuple[Instruction, _Cost] | None) -> _Cost:
     stem = _riscv_stem(instruction[0])
     stall = table.load_use if previous is not None and _uses_loaded_register(instruction, *previous) else 0
+    cycles, loads, stores, multiplies = 1, 0, 0, 0
     if stem in _RISCV_LOADS:
-        return _Cost(table.load + stall, loads=1)
-    if stem in _RISCV_STORES:
-        return _Cost(table.store + stall, stores=1)
-    if stem == "mul":
-        return _Cost(1 + stall, multiplies=1)
-    if stem.startswith("mulh"):
-        return _Cost(table.multiply_long + stall, multiplies=1)
-    if stem.startswith(("div", "rem")):
-        return _Cost(table.divide + stall)
-    return _Cost(1 + stall)
+        cycles, loads = table.load, 1
+    elif stem in _RISCV_STORES:
+        cycles, stores = table.store, 1
+    elif stem.startswith("mul"):
+        cycles, multiplies = 1 if stem == "mul" else table.multiply_long, 1
+    elif stem.startswith(("div", "rem")):
+        cycles = table.divide
+    return _Cost(cycles + stall, loads=loads, stores=stores, multiplies=multiplies)
 
 
 def _riscv_stem(mnemonic: str) -> str:
@@ -154,7 +160,7 @@ def _uses_loaded_register(instruction: Instruction, loaded: Instruction, cost: _
 def _register_count(operands: str) -> int:
     """How many registers a list such as {r4-r7, lr} names."""
     count = 0
-    for part in operands[operands.find("{") + 1:operands.find("}")].split(","):
+    for part in operands[operands.find("{") + 1 : operands.find("}")].split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         count += int(last[1:]) - int(first[1:]) + 1 if dash else 1
     return count

@@ -73,8 +73,9 @@ def read_image(path: Path) -> Image:
             symbols[entry.name] = Symbol(address, entry["st_size"])
             if is_function:
                 functions.append((address, entry.name))
-        segments = tuple((s["p_paddr"], bytes(s.data())) for s in elf.iter_segments()
-                         if s["p_type"] == "PT_LOAD" and s["p_filesz"])
+        segments = tuple(
+            (s["p_paddr"], bytes(s.data())) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]
+        )
         entry_address = elf["e_entry"] & ~1 if thumb else elf["e_entry"]
         section = elf.get_section_by_name(".stack_sizes")
         frames = _stack_sizes(section.data(), dict(functions), thumb=thumb) if section is not None else {}
@@ -105,7 +106,7 @@ def _stack_sizes(data: bytes, functions: Mapping[int, str], *, thumb: bool) -> d
     frames: dict[str, int] = {}
     position = 0
     while position + 4 < len(data):
-        address = int.from_bytes(data[position:position + 4], "little") & (~1 if thumb else ~0)
+        address = int.from_bytes(data[position : position + 4], "little") & (~1 if thumb else ~0)
         position += 4
         size = shift = 0
         while True:

@@ -18,8 +18,13 @@ from mcugen.run.trace import BlockTrace, cost_of_trace
 from mcugen.targets import Target
 
 _PAGE = 0x1000
-_EXCEPTIONS = {1: "undefined instruction", 2: "supervisor call", 3: "prefetch abort",
-               4: "data abort (unaligned or outside memory)", 17: "floating-point instruction on a core without that FPU"}
+_EXCEPTIONS = {
+    1: "undefined instruction",
+    2: "supervisor call",
+    3: "prefetch abort",
+    4: "data abort (unaligned or outside memory)",
+    17: "floating-point instruction on a core without that FPU",
+}
 _SEMIHOST_BREAKPOINT = 7
 _SYS_WRITE0, _SYS_EXIT, _SYS_EXIT_EXTENDED = 0x04, 0x18, 0x20
 _IT_STATE = 0x0600FC00
@@ -79,8 +84,9 @@ class UnicornMachine:
         while True:
             left = end - time.monotonic()
             if left <= 0:
-                raise VerificationFailed(f"the program did not finish within {self._timeout:g} s; "
-                                         f"it is at {self._image.function_at(pc)}")
+                raise VerificationFailed(
+                    f"the program did not finish within {self._timeout:g} s; it is at {self._image.function_at(pc)}"
+                )
             try:
                 self._uc.emu_start(pc | self._thumb, stop, timeout=int(left * 1e6) + 1)
             except self._unicorn.UcError as error:
@@ -128,7 +134,12 @@ class UnicornMachine:
 
     def _hook_counters(self) -> None:
         """Records blocks and unaligned accesses; the callbacks are the inner loop of counting."""
-        api, record, unaligned, blocks = self._unicorn, self._trace.blocks.append, self._trace.unaligned, self._trace.blocks
+        api, record, unaligned, blocks = (
+            self._unicorn,
+            self._trace.blocks.append,
+            self._trace.unaligned,
+            self._trace.blocks,
+        )
         known: set[int] = set()
         predicated: set[int] = set()
         strict = not self._target.features.unaligned
@@ -173,8 +184,10 @@ class UnicornMachine:
         code = self.read(address, size)
         decoded = [(i.size, i.mnemonic, i.op_str) for i in decoder.disasm(code, address)]
         if sum(length for length, _, _ in decoded) != size:
-            raise ToolchainError(f"capstone cannot decode all of {self._image.function_at(address)}",
-                                 hint="use the qemu emulator, which counts by itself")
+            raise ToolchainError(
+                f"capstone cannot decode all of {self._image.function_at(address)}",
+                hint="use the qemu emulator, which counts by itself",
+            )
         return [(mnemonic, operands) for _, mnemonic, operands in decoded]
 
     def _register(self, number: int) -> int:
@@ -225,9 +238,15 @@ def _create(target: Target) -> tuple[Any, _Registers]:
         # with UC_MODE_MCLASS Unicorn runs a Cortex-M33 whatever model is set
         uc = api.Uc(api.UC_ARCH_ARM, api.UC_MODE_THUMB)
         uc.ctl_set_cpu_model(getattr(arm, f"UC_CPU_ARM_{target.unicorn.model}"))
-        return uc, _Registers(arm.UC_ARM_REG_PC, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1,
-                              arm.UC_ARM_REG_CPSR)
+        return uc, _Registers(
+            arm.UC_ARM_REG_PC, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_CPSR
+        )
     riscv = require("unicorn.riscv_const", package="unicorn", purpose="the emulator")
     uc = api.Uc(api.UC_ARCH_RISCV, api.UC_MODE_RISCV32)
-    return uc, _Registers(riscv.UC_RISCV_REG_PC, riscv.UC_RISCV_REG_SP, riscv.UC_RISCV_REG_A0, riscv.UC_RISCV_REG_A1,
-                          riscv.UC_RISCV_REG_MSTATUS)
+    return uc, _Registers(
+        riscv.UC_RISCV_REG_PC,
+        riscv.UC_RISCV_REG_SP,
+        riscv.UC_RISCV_REG_A0,
+        riscv.UC_RISCV_REG_A1,
+        riscv.UC_RISCV_REG_MSTATUS,
+    )

@@ -63,7 +63,9 @@ class ModelInterface:
 
     def _uses(self, kind: str, ports: tuple[Port, ...]) -> str:
         suffixes = [""] if len(ports) == 1 else [f"_{index}" for index in range(len(ports))]
-        return " ".join(f"X({self.name}_{kind}{suffix}, {size})" for suffix, (_, size) in zip(suffixes, ports, strict=True))
+        return " ".join(
+            f"X({self.name}_{kind}{suffix}, {size})" for suffix, (_, size) in zip(suffixes, ports, strict=True)
+        )
 
 
 def check_outputs(interface: ModelInterface, got: Int8Array, golden: Int8Array, *, where: str) -> None:
@@ -74,14 +76,15 @@ def check_outputs(interface: ModelInterface, got: Int8Array, golden: Int8Array, 
     if not len(wrong):
         return
     sample, position = (int(v) for v in wrong[0])
-    offset = position
+    place, offset = "", position
     for name, size in interface.outputs:
         if offset < size:
+            place = f"output '{name}', element {offset}"
             break
         offset -= size
     raise VerificationFailed(
         f"{interface.name} on {where}: {len(wrong)} of {got.size} output bytes differ; the first is sample {sample}, "
-        f"output '{name}', element {offset}: {int(got[sample, position])}, expected {int(golden[sample, position])}"
+        f"{place}: {int(got[sample, position])}, expected {int(golden[sample, position])}"
     )
 
 

@@ -53,6 +53,7 @@ def stack_used(machine: Machine, image: Image, stack_pointer: int) -> int:
     free = machine.read(limit, stack_pointer - limit)
     untouched = len(free) - len(free.lstrip(bytes([STACK_PAINT])))
     if untouched == 0:
-        raise VerificationFailed(f"the stack of {len(free)} bytes overflowed",
-                                 hint="run it with a linker script whose STACK_SIZE is larger")
+        raise VerificationFailed(
+            f"the stack of {len(free)} bytes overflowed", hint="run it with a linker script whose STACK_SIZE is larger"
+        )
     return len(free) - untouched

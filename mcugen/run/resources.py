@@ -23,4 +23,6 @@ def require(module: str, *, package: str | None = None, purpose: str) -> ModuleT
         return importlib.import_module(module)
     except ImportError as error:
         name = package or module.partition(".")[0]
-        raise ToolchainError(f"{purpose} needs the Python package '{name}': {error}", hint=f"pip install {name}") from None
+        raise ToolchainError(
+            f"{purpose} needs the Python package '{name}': {error}", hint=f"pip install {name}"
+        ) from None

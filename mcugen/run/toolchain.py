@@ -18,14 +18,25 @@ from mcugen.targets import Target
 
 _JOBS = 2
 _ERROR_LINES = 6
-_GCC_OF_FAMILY = {"arm": ("arm-none-eabi-gcc", "MCUGEN_ARM_GCC"), "riscv": ("riscv64-unknown-elf-gcc", "MCUGEN_RISCV_GCC")}
+_GCC_OF_FAMILY = {
+    "arm": ("arm-none-eabi-gcc", "MCUGEN_ARM_GCC"),
+    "riscv": ("riscv64-unknown-elf-gcc", "MCUGEN_RISCV_GCC"),
+}
 _INSTALL = {
     "arm": "pip install ziglang, or install arm-none-eabi-gcc (Debian: apt install gcc-arm-none-eabi)",
     "riscv": "pip install ziglang, or install riscv64-unknown-elf-gcc (Debian: apt install gcc-riscv64-unknown-elf)",
     "host": "pip install ziglang, or install gcc or clang",
 }
-FREESTANDING = ("-std=c11", "-g", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fomit-frame-pointer",
-                "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
+FREESTANDING = (
+    "-std=c11",
+    "-g",
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fomit-frame-pointer",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+)
 
 
 @dataclass(frozen=True)
@@ -42,15 +53,18 @@ class Compiler:
             return ("-fno-sanitize=all",) if self.kind == "zig" else ()
         if self.kind == "zig":
             if target.zig is None:
-                raise ToolchainError(f"target {target.name} does not say how zig compiles for it",
-                                     hint="give it a [zig] table, or use --compiler gcc")
+                raise ToolchainError(
+                    f"target {target.name} does not say how zig compiles for it",
+                    hint="give it a [zig] table, or use --compiler gcc",
+                )
             # zig turns UBSan on by default; its runtime would dwarf the model
             return ("-target", target.zig.target, f"-mcpu={target.zig.cpu}", "-fno-sanitize=all")
         return target.gcc.flags
 
 
-def find_cross_compiler(target: Target, choice: str | None = None, *,
-                        environment: Mapping[str, str] | None = None) -> Compiler:
+def find_cross_compiler(
+    target: Target, choice: str | None = None, *, environment: Mapping[str, str] | None = None
+) -> Compiler:
     """The compiler for a target: GNU if it is there and has a runtime library for the core, otherwise zig.
 
     `choice` is "gcc", "zig" or the path of a compiler.  Raises ToolchainError when there is none.
@@ -77,8 +91,9 @@ def find_cross_compiler(target: Target, choice: str | None = None, *,
     return zig
 
 
-def find_host_compiler(choice: str | None = None, *, sanitizers: bool = False,
-                       environment: Mapping[str, str] | None = None) -> Compiler:
+def find_host_compiler(
+    choice: str | None = None, *, sanitizers: bool = False, environment: Mapping[str, str] | None = None
+) -> Compiler:
     """The compiler for this computer: $CC, cc, gcc, clang, or zig; only one with AddressSanitizer where `sanitizers`.
 
     `choice` is "gcc", "clang", "zig" or the path of a compiler.  Raises ToolchainError when there is none.
@@ -90,20 +105,33 @@ def find_host_compiler(choice: str | None = None, *, sanitizers: bool = False,
     else:
         names = [environment.get("CC", ""), "cc", "gcc", "clang"] if choice is None else [choice]
         commands = [tuple(name.split()) if shutil.which(name) is None else (name,) for name in names if name]
-        candidates = [_identified(command, command[0]) for command in commands
-                      if shutil.which(command[0], path=environment.get("PATH"))]
+        candidates = [
+            _identified(command, command[0])
+            for command in commands
+            if shutil.which(command[0], path=environment.get("PATH"))
+        ]
         zig = _zig(environment) if choice is None else None
         candidates += [] if zig is None else [zig]
     candidates = [c for c in candidates if not sanitizers or c.kind != "zig"]
     if not candidates:
         what = "with AddressSanitizer " if sanitizers else ""
-        raise ToolchainError(f"no C compiler {what}for this computer" + (f": {choice}" if choice else ""),
-                             hint="install gcc or clang (zig has no AddressSanitizer)" if sanitizers else _INSTALL["host"])
+        raise ToolchainError(
+            f"no C compiler {what}for this computer" + (f": {choice}" if choice else ""),
+            hint="install gcc or clang (zig has no AddressSanitizer)" if sanitizers else _INSTALL["host"],
+        )
     return candidates[0]
 
 
-def compile_objects(compiler: Compiler, sources: Sequence[Path], *, flags: Sequence[str], includes: Sequence[Path] = (),
-                    defines: Sequence[str] = (), folder: Path, prefix: str) -> list[Path]:
+def compile_objects(
+    compiler: Compiler,
+    sources: Sequence[Path],
+    *,
+    flags: Sequence[str],
+    includes: Sequence[Path] = (),
+    defines: Sequence[str] = (),
+    folder: Path,
+    prefix: str,
+) -> list[Path]:
     """Compiles each source to `folder/PREFIX-NUMBER-STEM.o`, two at a time; returns the objects in the sources' order.
 
     Raises ToolchainError with the compiler's first error lines.
@@ -113,21 +141,41 @@ def compile_objects(compiler: Compiler, sources: Sequence[Path], *, flags: Seque
 
     def compile_one(job: tuple[Path, Path]) -> None:
         source, out = job
-        run_tool([*compiler.command, *common, "-c", str(source), "-o", str(out)], folder=folder, what=f"compiling {source.name}")
+        run_tool(
+            [*compiler.command, *common, "-c", str(source), "-o", str(out)],
+            folder=folder,
+            what=f"compiling {source.name}",
+        )
 
     with ThreadPoolExecutor(_JOBS) as pool:
         list(pool.map(compile_one, [(Path(source), out) for source, out in zip(sources, objects, strict=True)]))
     return objects
 
 
-def compile_host_library(compiler: Compiler, sources: Sequence[Path], includes: Sequence[Path] = (), *,
-                         flags: Sequence[str] = ("-O2",), defines: Sequence[str] = (), out: Path) -> Path:
+def compile_host_library(
+    compiler: Compiler,
+    sources: Sequence[Path],
+    includes: Sequence[Path] = (),
+    *,
+    flags: Sequence[str] = ("-O2",),
+    defines: Sequence[str] = (),
+    out: Path,
+) -> Path:
     """Compiles sources into a shared library for this computer and returns its path."""
-    return _build_host(compiler, sources, includes, flags=(*flags, "-fPIC"), defines=defines, out=out, link=("-shared",))
+    return _build_host(
+        compiler, sources, includes, flags=(*flags, "-fPIC"), defines=defines, out=out, link=("-shared",)
+    )
 
 
-def compile_host_program(compiler: Compiler, sources: Sequence[Path], includes: Sequence[Path] = (), *,
-                         flags: Sequence[str] = ("-O2",), defines: Sequence[str] = (), out: Path) -> Path:
+def compile_host_program(
+    compiler: Compiler,
+    sources: Sequence[Path],
+    includes: Sequence[Path] = (),
+    *,
+    flags: Sequence[str] = ("-O2",),
+    defines: Sequence[str] = (),
+    out: Path,
+) -> Path:
     """Compiles sources into a program for this computer and returns its path."""
     return _build_host(compiler, sources, includes, flags=flags, defines=defines, out=out, link=())
 
@@ -137,11 +185,23 @@ def run_tool(command: Sequence[str], *, folder: Path, what: str, cwd: Path | Non
 
     Raises ToolchainError with the first error lines when it fails.
     """
-    environment = {**os.environ, "LC_ALL": "C", "ZIG_GLOBAL_CACHE_DIR": str(zig_cache_folder()),
-                   "ZIG_LOCAL_CACHE_DIR": str(folder / "zig-cache")}
+    environment = {
+        **os.environ,
+        "LC_ALL": "C",
+        "ZIG_GLOBAL_CACHE_DIR": str(zig_cache_folder()),
+        "ZIG_LOCAL_CACHE_DIR": str(folder / "zig-cache"),
+    }
     try:
-        done = subprocess.run(list(command), capture_output=True, text=True, errors="replace", env=environment, cwd=cwd,
-                              stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            list(command),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
     except OSError as error:
         raise ToolchainError(f"{command[0]} does not start: {error}", hint=_INSTALL["host"]) from None
     if done.returncode != 0:
@@ -173,16 +233,28 @@ def zig_cache_folder() -> Path:
     return Path(tempfile.gettempdir()) / "mcugen-zig-cache"
 
 
-def _build_host(compiler: Compiler, sources: Sequence[Path], includes: Sequence[Path], *, flags: Sequence[str],
-                defines: Sequence[str], out: Path, link: Sequence[str]) -> Path:
+def _build_host(
+    compiler: Compiler,
+    sources: Sequence[Path],
+    includes: Sequence[Path],
+    *,
+    flags: Sequence[str],
+    defines: Sequence[str],
+    out: Path,
+    link: Sequence[str],
+) -> Path:
     own = ("-fno-sanitize=all",) if compiler.kind == "zig" and not any("-fsanitize" in flag for flag in flags) else ()
     with tempfile.TemporaryDirectory(prefix="mcugen-") as name:
         folder = Path(name)
         common = ("-std=c11", *own, *flags)
-        objects = compile_objects(compiler, sources, flags=common, includes=includes, defines=defines, folder=folder,
-                                  prefix="host")
-        run_tool([*compiler.command, *own, *flags, *link, *map(str, objects), "-o", str(out)], folder=folder,
-                 what=f"linking {out.name}")
+        objects = compile_objects(
+            compiler, sources, flags=common, includes=includes, defines=defines, folder=folder, prefix="host"
+        )
+        run_tool(
+            [*compiler.command, *own, *flags, *link, *map(str, objects), "-o", str(out)],
+            folder=folder,
+            what=f"linking {out.name}",
+        )
     return out
 
 
@@ -190,16 +262,26 @@ def _identified(command: tuple[str, ...], shown: str) -> Compiler:
     """What kind of compiler a command is, by its own account."""
     for tail in (("--version",), ("cc", "--version")):
         try:
-            done = subprocess.run([*command, *tail], capture_output=True, text=True, errors="replace", check=False,
-                                  stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                [*command, *tail],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
         except OSError as error:
-            raise ToolchainError(f"{shown} does not start: {error}", hint="--compiler takes gcc, zig or a path") from None
+            raise ToolchainError(
+                f"{shown} does not start: {error}", hint="--compiler takes gcc, zig or a path"
+            ) from None
         if done.returncode == 0 and done.stdout.strip():
             first = done.stdout.splitlines()[0].strip()
             if tail[0] == "cc" or "ziglang" in str(command):
                 return Compiler("zig", (*command, "cc") if tail[0] == "cc" else command, first)
             return Compiler("clang" if "clang" in first else "gcc", command, first)
-    raise ToolchainError(f"{shown} is not a compiler that answers --version", hint="--compiler takes gcc, zig or a path")
+    raise ToolchainError(
+        f"{shown} is not a compiler that answers --version", hint="--compiler takes gcc, zig or a path"
+    )
 
 
 def _zig_binaries(environment: Mapping[str, str]) -> Iterator[Path]:
@@ -223,6 +305,7 @@ def _has_runtime(compiler: Compiler, target: Target) -> bool:
     """Whether a GNU compiler has the libgcc of this core (packages with a single multilib exist)."""
     if compiler.kind != "gcc":
         return True
-    done = subprocess.run([*compiler.command, *target.gcc.flags, "-print-libgcc-file-name"], capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        [*compiler.command, *target.gcc.flags, "-print-libgcc-file-name"], capture_output=True, text=True, check=False
+    )
     return done.returncode == 0 and Path(done.stdout.strip()).is_file()

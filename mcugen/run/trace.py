@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,10 @@ _SIZE_BITS = 20
 _CHUNK = 1 << 20
 _NOWHERE = -1
 """The label of what runs in no step."""
+
+Int64Array = npt.NDArray[np.int64]
+Labeller = Callable[[Int64Array, int], Int64Array]
+"""The step of each block, from the blocks and the step before them."""
 
 Decoder = Callable[[int, int], list[Instruction]]
 """The instructions of a block, from its address and size."""
@@ -40,11 +45,13 @@ class BlockTrace:
 class _Tally:
     """Sums by label; column order: instructions, cycles, loads, stores, multiplies, taken branches."""
 
-    sums: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict)
+    sums: dict[int, Int64Array] = field(default_factory=dict)
     unaligned: dict[int, int] = field(default_factory=dict)
 
 
-def cost_of_trace(trace: BlockTrace, image: Image, model: str, decode: Decoder, table: CycleTable, *, stack: int) -> RunCost:
+def cost_of_trace(
+    trace: BlockTrace, image: Image, model: str, decode: Decoder, table: CycleTable, *, stack: int
+) -> RunCost:
     """The cost of a run between the marks, in total and by step.
 
     A block counts to the step whose function MODEL_step_I was entered last, until MODEL_run is back in control; a taken
@@ -56,20 +63,20 @@ def cost_of_trace(trace: BlockTrace, image: Image, model: str, decode: Decoder, 
     kept = ~np.isin(everything >> _SIZE_BITS, marks)
     blocks = everything[kept]
     positions = np.cumsum(kept)[np.frombuffer(trace.unaligned, dtype=np.int64)] - 1
-    tally = _tally(blocks, positions, image, model, decode, table)
+    tally = _tally(blocks, positions, partial(_labels, image, model), decode, table)
     total = sum(tally.sums.values(), np.zeros(6, np.int64))
     unaligned = sum(tally.unaligned.values())
     steps = tuple(
         StepCost(label, int(sums[0]), int(sums[1]) + tally.unaligned.get(label, 0) * table.unaligned)
-        for label, sums in sorted(tally.sums.items()) if label != _NOWHERE
+        for label, sums in sorted(tally.sums.items())
+        if label != _NOWHERE
     )
     loads, stores, multiplies, taken = (int(value) for value in total[2:])
     counts = OperationCounts(loads, stores, multiplies, taken, unaligned)
     return RunCost(int(total[0]), int(total[1]) + unaligned * table.unaligned, stack, steps, counts)
 
 
-def _tally(blocks: npt.NDArray[np.int64], unaligned: npt.NDArray[np.int64], image: Image, model: str, decode: Decoder,
-           table: CycleTable) -> _Tally:
+def _tally(blocks: Int64Array, unaligned: Int64Array, label_of: Labeller, decode: Decoder, table: CycleTable) -> _Tally:
     keys = np.unique(blocks)
     costs = [block_cost(decode(int(key) >> _SIZE_BITS, int(key) & ((1 << _SIZE_BITS) - 1)), table) for key in keys]
     rows = np.array([_row(cost) for cost in costs], np.int64).reshape(len(keys), 5)
@@ -77,8 +84,8 @@ def _tally(blocks: npt.NDArray[np.int64], unaligned: npt.NDArray[np.int64], imag
     tally = _Tally()
     label = _NOWHERE
     for first in range(0, len(blocks), _CHUNK):
-        chunk = blocks[first:first + _CHUNK + 1]
-        labels = _labels(chunk, image, model, label)
+        chunk = blocks[first : first + _CHUNK + 1]
+        labels = label_of(chunk, label)
         ends = (chunk >> _SIZE_BITS) + (chunk & ((1 << _SIZE_BITS) - 1))
         taken = np.append(ends[:-1] != chunk[1:] >> _SIZE_BITS, False)[:_CHUNK]
         label = int(labels[min(_CHUNK, len(labels)) - 1])
@@ -101,7 +108,7 @@ def _row(cost: BlockCost) -> tuple[int, int, int, int, int]:
     return cost.instructions, cost.cycles, cost.loads, cost.stores, cost.multiplies
 
 
-def _labels(blocks: npt.NDArray[np.int64], image: Image, model: str, before: int) -> npt.NDArray[np.int64]:
+def _labels(image: Image, model: str, blocks: Int64Array, before: int) -> Int64Array:
     """The step of each block; `before` is the label of the block before the first."""
     addresses = blocks >> _SIZE_BITS
     run = image.symbols.get(f"{model}_run")

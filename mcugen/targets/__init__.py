@@ -141,8 +141,14 @@ class Target:
         """
         if core.family != self.family:
             raise McugenError(f"target {self.name} cannot run on {core.name}: it is for the {self.family} family")
-        own = {"name": self.name, "description": self.description, "variants": self.variants, "generic": self.generic,
-               "aliases": self.aliases, "budget": self.budget}
+        own = {
+            "name": self.name,
+            "description": self.description,
+            "variants": self.variants,
+            "generic": self.generic,
+            "aliases": self.aliases,
+            "budget": self.budget,
+        }
         return dataclasses.replace(core, **own)  # type: ignore[arg-type]
 
 
@@ -172,7 +178,8 @@ def load_target(name_or_path: str | Path) -> Target:
     near = difflib.get_close_matches(key, names, n=3)
     raise McugenError(
         f"unknown target '{text}'",
-        hint=f"did you mean {' or '.join(near)}?" if near
+        hint=f"did you mean {' or '.join(near)}?"
+        if near
         else f"one of {', '.join(path.stem for path in tables)}, or the path of a .toml file",
     )
 

@@ -35,8 +35,8 @@ static void copy(int8_t *to, const int8_t *from, size_t size)
 static void load_inputs(void)
 {
     const int8_t *from = bench_input;
-#define LOAD(input, size)                \
-    copy(input(&bench_arena), from, size); \
+#define LOAD(input, size)                                    \
+    copy((int8_t *)(void *)input(&bench_arena), from, size); \
     from += (size);
     BENCH_INPUTS(LOAD)
 #undef LOAD
@@ -46,8 +46,8 @@ static void load_inputs(void)
 static void store_outputs(void)
 {
     int8_t *to = bench_output;
-#define STORE(output, size)             \
-    copy(to, output(&bench_arena), size); \
+#define STORE(output, size)                                             \
+    copy(to, (const int8_t *)(const void *)output(&bench_arena), size); \
     to += (size);
     BENCH_OUTPUTS(STORE)
 #undef STORE
