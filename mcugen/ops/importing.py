@@ -52,3 +52,24 @@ def normal_axes(importer: Importer, axes: Sequence[int], rank: int) -> list[int]
 def reshaped(importer: Importer, name: str, shape: Sequence[int]) -> str:
     """`name` under another shape; no node where it has it already."""
     return name if importer.shape(name) == tuple(shape) else importer.emit("reshape", [name], shape=tuple(shape))
+
+
+def emit_slice(importer: Importer, x: str, ranges: dict[int, range]) -> str:
+    """A slice that takes `ranges[axis]`, everything along other axes; no node where that is all of `x`."""
+    shape = importer.shape(x)
+    full = [ranges.get(axis, range(size)) for axis, size in enumerate(shape)]
+    if any(len(taken) == 0 for taken in full):
+        raise importer.unsupported(f"it takes nothing of shape {list(shape)}")
+    if all(taken == range(size) for taken, size in zip(full, shape, strict=True)):
+        return x
+    starts, sizes = tuple(taken.start for taken in full), tuple(len(taken) for taken in full)
+    return importer.emit("slice", [x], starts=starts, steps=tuple(taken.step for taken in full), sizes=sizes)
+
+
+def emit_gather(importer: Importer, x: str, axis: int, indices: Sequence[int]) -> str:
+    """The elements `indices` (not negative) along `axis`; a slice where they are evenly spaced."""
+    start, size = indices[0], len(indices)
+    step = indices[1] - start if size > 1 else 1
+    if step and all(index == start + i * step for i, index in enumerate(indices)):
+        return emit_slice(importer, x, {axis: range(start, start + size * step, step)})
+    return importer.emit("gather", [x], axis=axis, indices=tuple(indices))

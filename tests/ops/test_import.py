@@ -48,7 +48,7 @@ def model(
         names.append(name)
     results = [f"y{i}" for i in range(outputs)]
     node = helper.make_node(op, names, results, name="n", **attrs)
-    infos = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in results]
+    infos = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in results[: 1 if op == "MaxPool" else None]]
     graph = helper.make_graph([node], "g", graph_inputs, infos, initializers)
     return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8))
 
@@ -130,6 +130,40 @@ SOFTMAX = [
 ]
 
 
+MOVEMENT = [
+    model("Concat", [(1, 3, 4), (1, 2, 4)], axis=1),
+    model("Concat", [(1, 3, 4), (1, 3, 1)], axis=-1),
+    model("Concat", [(1, 3, 4)], [floats(1, 2, 4), None], axis=1),
+    model("Slice", [(1, 7, 9)], [ints(1, 2), ints(5, 100), ints(1, 2)]),
+    model("Slice", [(1, 7, 9)], [ints(-1, -2), ints(-100, 0), ints(1, -1), ints(-1, -3)]),
+    model("Slice", [(1, 7, 9)], [ints(0, 1, 0), ints(1, 6, 9), OMITTED, ints(1, 2, 3)]),
+    model("Slice", [(1, 7, 9)], starts=[1], ends=[-1], axes=[2], opset=9),
+    model("Split", [(1, 6, 4)], outputs=3, axis=1),
+    model("Split", [(1, 7, 4)], [ints(2, 5)], outputs=2, axis=1),
+    model("Split", [(1, 7, 4)], outputs=2, axis=-2, num_outputs=2, opset=18),
+    model("Split", [(1, 7, 4)], outputs=2, axis=1, split=[3, 4], opset=11),
+    model("Expand", [(1, 3, 1)], [ints(2, 1, 1, 4)]),
+    model("Tile", [(1, 3, 4)], [ints(1, 2, 3)]),
+    model("Resize", [(1, 3, 4, 5)], [OMITTED, np.array([1, 1, 2, 3], np.float32)], coordinate_transformation_mode="asymmetric"),
+    model("Resize", [(1, 3, 4, 5)], [OMITTED, OMITTED, ints(1, 3, 8, 10)]),
+    model("Resize", [(1, 3, 4, 5)], [OMITTED, np.array([1, 1, 1.5, 0.6], np.float32)]),
+    model("Resize", [(1, 3, 4, 5)], [OMITTED, OMITTED, ints(1, 3, 9, 7)], coordinate_transformation_mode="align_corners"),
+    model("Upsample", [(1, 3, 4, 5)], [np.array([1, 1, 2, 2], np.float32)], opset=9),
+    model("Gather", [(1, 7, 4)], [ints(2, 0, 0)], axis=1),
+    model("Gather", [(1, 7, 4)], [ints(-1).reshape(())], axis=-1),
+    model("Gather", [(1, 7, 4)], [ints(1, 3, 5, 6).reshape(2, 2)], axis=1),
+    model("Pad", [(1, 3, 4)], [ints(0, 1, 2, 0, 0, 3), np.float32(0.5)]),
+    model("Pad", [(1, 3, 4)], [ints(1, 2), OMITTED, ints(-1)], opset=18),
+    model("Pad", [(1, 3, 4)], [ints(0, 0, 2, 0, 2, 3)], mode="reflect"),
+    model("Pad", [(1, 3, 4)], [ints(0, 1, 2, 0, 4, 3)], mode="edge"),
+    model("Pad", [(1, 3, 4)], [ints(0, 1, 2, 0, 2, 3)], mode="wrap", opset=19),
+    model("Pad", [(1, 3, 4)], pads=[0, 0, 1, 0, 1, 0], opset=9, value=0.25),
+    model("DepthToSpace", [(1, 8, 3, 4)], blocksize=2),
+    model("DepthToSpace", [(1, 8, 3, 4)], blocksize=2, mode="CRD"),
+    model("SpaceToDepth", [(1, 3, 4, 6)], blocksize=2),
+]
+
+
 def labels(models: list[onnx.ModelProto]) -> list[str]:
     return [f"{i}_{proto.graph.node[0].op_type}" for i, proto in enumerate(models)]
 
@@ -158,8 +192,22 @@ def test_softmax_before_opset_13_flattens(tmp_path: Path) -> None:
     np.testing.assert_allclose(evaluate(graph, {graph.inputs[0]: x})[graph.outputs[0]], e / e.sum(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("proto", MOVEMENT, ids=labels(MOVEMENT))
+def test_movement(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    check(proto, tmp_path)
+
+
+def test_negative_pads_crop(tmp_path: Path) -> None:
+    onnx.save(model("Pad", [(1, 3, 4)], [ints(0, 1, -1, 0, -1, 3)]), tmp_path / "model.onnx")
+    graph = read_onnx(tmp_path / "model.onnx")
+    x = floats(1, 3, 4)
+    want = np.pad(x[:, :2, 1:], ((0, 0), (1, 0), (0, 3)))
+    np.testing.assert_array_equal(evaluate(graph, {graph.inputs[0]: x})[graph.outputs[0]], want)
+
+
 REFUSED = [
     (model("LogSoftmax", [(1, 10)]), "--outputs"),
+    (model("MaxPool", [IMAGE], kernel_shape=[2, 2], outputs=2), "indices"),
     (model("BatchNormalization", [IMAGE, (3,)], [None, floats(3), None, floats(3), floats(3)]), "constant"),
     (model("Div", [(1, 4)], [np.zeros(1, np.float32)]), "zero"),
 ]

@@ -1,0 +1,56 @@
+"""Copies whose source is read with a stride along each axis: what transposes, slices and repetitions have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mcugen.errors import UnsupportedModel
+from mcugen.graph import Node
+from mcugen.program import KernelCall
+
+KERNEL_AXES = 6
+
+
+def contiguous_steps(shape: Sequence[int]) -> list[int]:
+    """How far apart, in elements, the entries of each axis lie."""
+    steps = [1]
+    for size in reversed(shape[1:]):
+        steps.append(steps[-1] * size)
+    return steps[::-1]
+
+
+def merged_steps(sizes: Sequence[int], steps: Sequence[int]) -> list[tuple[int, int]]:
+    """(size, step) of each axis, axes of size 1 dropped and neighbours that form one run joined."""
+    merged: list[tuple[int, int]] = []
+    for size, step in zip(sizes, steps, strict=True):
+        if size == 1:
+            continue
+        if merged and merged[-1][1] == size * step:
+            merged[-1] = (merged[-1][0] * size, step)
+        else:
+            merged.append((size, step))
+    return merged
+
+
+def strided_call(node: Node, sizes: Sequence[int], steps: Sequence[int], offset: int) -> KernelCall:
+    """Writes `sizes` elements in order; entry i of an axis is read at i * step, from `offset` on."""
+    merged = merged_steps(sizes, steps)
+    if len(merged) > KERNEL_AXES:
+        raise UnsupportedModel(
+            f"node '{', '.join(node.origin) or node.name}' ({node.op}): it moves {len(merged)} separate axes, at most {KERNEL_AXES}",
+            hint="split it into two nodes",
+        )
+    merged = [(1, 0)] * (KERNEL_AXES - len(merged)) + merged
+    params = {f"size_{i}": size for i, (size, _) in enumerate(merged)}
+    params |= {f"step_{i}": step for i, (_, step) in enumerate(merged)}
+    total = 1
+    for size in sizes:
+        total *= size
+    return KernelCall(
+        "mcugen_transpose_s8",
+        ("transpose_s8.h",),
+        params,
+        input_offsets=(offset,) if offset else (),
+        cycles=total * 7.0,
+        code_bytes=150,
+    )
