@@ -28,24 +28,6 @@ struct mcugen_depthwise_conv2d_3x3_s8_dsp {
     const uint32_t *weights;
 };
 
-/* Two rows of two channels into words k of `columns` columns of a strip; a step of 0 repeats a padding value. */
-MCUGEN_SHARED void mcugen_depthwise_unpack_s8_dsp(uint32_t *strip, const int8_t *upper, const int8_t *lower,
-                                                  int32_t upper_step, int32_t lower_step, int32_t columns)
-{
-    for (; columns > 0; --columns) {
-        uint16_t u;
-        uint16_t v;
-        __builtin_memcpy(&u, upper, sizeof u);
-        __builtin_memcpy(&v, lower, sizeof v);
-        const uint32_t both = mcugen_pkhbt(u, v);
-        strip[0] = mcugen_sxtb16(both);
-        strip[4] = mcugen_sxtb16_ror8(both);
-        strip += MCUGEN_DEPTHWISE_COLUMN_WORDS;
-        upper += upper_step;
-        lower += lower_step;
-    }
-}
-
 /* The columns left and right of the image: the input zero point in all rows. */
 static MCUGEN_INLINE void mcugen_depthwise_pad_columns(uint32_t *strip, int32_t columns, uint32_t zero_points)
 {

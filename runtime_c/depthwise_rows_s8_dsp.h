@@ -30,6 +30,89 @@ struct mcugen_depthwise_rows_s8_dsp {
     int32_t out_zero_point;
 };
 
+/* Two rows of two channels into one word a column of each channel's strip; a step of 0 repeats a padding value.
+ * `upper`, `lower`: bytes {channel 0, channel 1}, at least one column. */
+#if MCUGEN_HAVE_DSP
+
+MCUGEN_SHARED void mcugen_depthwise_unpack_s8_dsp(uint32_t *strip, const int8_t *upper, const int8_t *lower,
+                                                  int32_t upper_step, int32_t lower_step, int32_t columns)
+{
+    register uint32_t *to __asm__("r0") = strip;
+    register const int8_t *up __asm__("r1") = upper;
+    register const int8_t *low __asm__("r2") = lower;
+    register int32_t up_step __asm__("r3") = upper_step;
+    register int32_t low_step __asm__("r4") = lower_step;
+    register int32_t left __asm__("r5") = columns - 4;
+    __asm__ volatile(
+        ".macro mcugen_unpack u, v, at\n\t"
+        "pkhbt \\u, \\u, \\v, lsl #16\n\t"
+        "sxtb16 \\v, \\u\n\t"
+        "sxtb16 \\u, \\u, ror #8\n\t"
+        "str.w \\v, [r0, #\\at]\n\t"
+        "str.w \\u, [r0, #\\at + 16]\n\t"
+        ".endm\n\t"
+        "cmp r5, #0\n\t"
+        "blt.n 2f\n"
+        "1:\n\t"
+        "ldrh.w r6, [r1]\n\t"
+        "ldrh.w r8, [r2]\n\t"
+        "ldrh.w r9, [r1, r3]\n\t"
+        "ldrh.w r10, [r2, r4]\n\t"
+        "add.w r1, r1, r3, lsl #1\n\t"
+        "add.w r2, r2, r4, lsl #1\n\t"
+        "mcugen_unpack r6, r8, 0\n\t"
+        "ldrh.w r6, [r1]\n\t"
+        "ldrh.w r8, [r2]\n\t"
+        "ldrh.w r12, [r1, r3]\n\t"
+        "ldrh.w lr, [r2, r4]\n\t"
+        "add.w r1, r1, r3, lsl #1\n\t"
+        "add.w r2, r2, r4, lsl #1\n\t"
+        "mcugen_unpack r9, r10, 32\n\t"
+        "mcugen_unpack r6, r8, 64\n\t"
+        "mcugen_unpack r12, lr, 96\n\t"
+        "add.w r0, r0, #128\n\t"
+        "subs r5, r5, #4\n\t"
+        "bge.n 1b\n"
+        "2:\n\t"
+        "adds r5, r5, #4\n\t"
+        "beq.n 4f\n"
+        "3:\n\t"
+        "ldrh.w r6, [r1]\n\t"
+        "ldrh.w r8, [r2]\n\t"
+        "add.w r1, r1, r3\n\t"
+        "add.w r2, r2, r4\n\t"
+        "mcugen_unpack r6, r8, 0\n\t"
+        "add.w r0, r0, #32\n\t"
+        "subs r5, r5, #1\n\t"
+        "bne.n 3b\n"
+        "4:\n\t"
+        ".purgem mcugen_unpack\n\t"
+        : "+r"(to), "+r"(up), "+r"(low), "+r"(left)
+        : "r"(up_step), "r"(low_step)
+        : "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory");
+}
+
+#else
+
+MCUGEN_SHARED void mcugen_depthwise_unpack_s8_dsp(uint32_t *strip, const int8_t *upper, const int8_t *lower,
+                                                  int32_t upper_step, int32_t lower_step, int32_t columns)
+{
+    for (int32_t x = 0; x < columns; ++x) {
+        uint16_t u;
+        uint16_t v;
+        __builtin_memcpy(&u, upper, sizeof u);
+        __builtin_memcpy(&v, lower, sizeof v);
+        const uint32_t both = mcugen_pkhbt(u, v);
+        strip[0] = mcugen_sxtb16(both);
+        strip[4] = mcugen_sxtb16_ror8(both);
+        strip += MCUGEN_DEPTHWISE_COLUMN_WORDS;
+        upper += upper_step;
+        lower += lower_step;
+    }
+}
+
+#endif
+
 #if MCUGEN_HAVE_DSP
 
 /* r0 column, r1 pair of taps, r2 third tap, r3 r4 partial sums, r5-r7 the three columns' weight pairs, r8 the third row's first

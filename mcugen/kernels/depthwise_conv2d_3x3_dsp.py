@@ -1,4 +1,4 @@
-"""3x3 depthwise convolution, stride 1 or 2, on cores with the DSP instructions (runtime_c/depthwise_conv2d_3x3_s8_dsp.h)."""
+"""3x3 depthwise convolution, stride 1 or 2, on cores with the DSP instructions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ COLUMN_BYTES = 32
 STRIP_ROWS = {1: 6, 2: 3}
 """Output rows computed from one strip of 8 input rows, by stride."""
 STEP_LIMIT = 1 << 16
+UNPACK_CALL, UNPACK_COLUMN, KEPT_COLUMN, STRIP_OF_PAIR = 34.0, 7.4, 7.0, 310.0
+ROW_AND_OUTPUT = {1: (48.0, 15.0), 2: (27.0, 21.5)}
+"""Cycles of an output row and of one output, by stride."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,18 @@ def lines_of(layer: ConvLayer, *, along_height: bool) -> Lines:
     width = (layer.in_w, c, layer.out_w, c, layer.pad_left)
     along, across = (height, width) if along_height else (width, height)
     return Lines(
-        in_columns=along[0], in_column_step=along[1], out_columns=along[2], out_column_step=along[3], pad_column=along[4],
-        in_rows=across[0], in_row_step=across[1], out_rows=across[2], out_row_step=across[3], pad_row=across[4],
-        channels=c, stride=layer.stride_h,
+        in_columns=along[0],
+        in_rows=across[0],
+        in_column_step=along[1],
+        in_row_step=across[1],
+        out_columns=along[2],
+        out_rows=across[2],
+        out_column_step=along[3],
+        out_row_step=across[3],
+        channels=c,
+        stride=layer.stride_h,
+        pad_column=along[4],
+        pad_row=across[4],
     )
 
 
@@ -88,7 +100,7 @@ def pack_weights(layer: ConvLayer, *, along_height: bool) -> npt.NDArray[np.uint
 
 
 def strip_overlap(lines: Lines) -> int:
-    """How far before the input the output must begin where strips of rows are the outer loop: no strip writes what it reads."""
+    """How far before its input the output must begin where strips are the outer loop, so that none writes what it reads."""
     rows = STRIP_ROWS[lines.stride]
     distance = 0
     for first in range(0, lines.out_rows, rows):
@@ -99,7 +111,15 @@ def strip_overlap(lines: Lines) -> int:
 
 
 def lines_cycles(lines: Lines, *, in_place: bool) -> float:
-    return 0.0
+    """Cortex-M4 cycles, fitted to 23 measured layers (within 5 %)."""
+    strips = lines.rows_of_strips()
+    pairs = (lines.channels + 1) // 2
+    words = sum(((rows - 1) * lines.stride + 4) // 2 for rows in strips)
+    kept = len(strips) - 1 if in_place else 0
+    unpacked = (words - kept) * (UNPACK_CALL + UNPACK_COLUMN * (1.2 if lines.channels % 2 else 1.0) * lines.in_columns)
+    row, output = ROW_AND_OUTPUT[lines.stride]
+    rows = lines.channels * lines.out_rows * (row + output * lines.out_columns)
+    return pairs * (unpacked + kept * KEPT_COLUMN * lines.in_columns + len(strips) * STRIP_OF_PAIR) + rows
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
@@ -145,6 +165,6 @@ def call_of(layer: ConvLayer, lines: Lines, *, in_place: bool, along_height: boo
         overlap={} if in_place else {0: strip_overlap(lines)},
         over_read={0: layer.in_c & 1},
         cycles=lines_cycles(lines, in_place=in_place),
-        code_bytes=400,
+        code_bytes=330,
         variant="dsp",
     )

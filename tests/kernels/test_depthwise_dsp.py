@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,29 +21,28 @@ TARGET = load_target("cortex-m4")
 
 
 def layers_of_stride_1(rng: np.random.Generator) -> Iterator[ConvLayer]:
-    for channels in (1, 2, 3, 5):
-        for size in ((1, 1), (1, 2), (2, 1), (3, 4), (5, 3), (6, 5), (7, 9), (12, 6), (13, 7), (14, 2), (20, 3)):
-            yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), padding=(1, 1, 1, 1))
+    sizes = ((1, 1), (1, 2), (2, 1), (3, 4), (5, 3), (6, 5), (7, 9), (12, 6), (13, 7), (14, 2), (20, 3))
+    for size, channels in zip(sizes, itertools.cycle((1, 2, 3, 5))):
+        yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), padding=(1, 1, 1, 1))
     for padding in ((0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 2, 0), (2, 2, 2, 2), (0, 2, 1, 4), (0, 0, 3, 0)):
         yield depthwise_layer(rng, size=(8, 4), channels=3, kernel=(3, 3), padding=padding)
     yield depthwise_layer(rng, size=(4, 5), channels=37, kernel=(3, 3), padding=(1, 1, 1, 1))
-    yield from extreme_layers(rng, size=(3, 8), channels=11, kernel=(3, 3), padding=(1, 1, 1, 1))
+    yield from extreme_layers(rng, size=(3, 8), channels=5, kernel=(3, 3), padding=(1, 1, 1, 1))
 
 
 def layers_of_stride_2(rng: np.random.Generator) -> Iterator[ConvLayer]:
-    for channels in (1, 2, 3, 5):
-        for size in ((1, 1), (2, 2), (3, 4), (5, 3), (6, 6), (7, 9), (12, 7), (13, 8), (14, 2)):
-            for padding in ((0, 0, 1, 1), (1, 1, 1, 1)):
-                yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), stride=(2, 2), padding=padding) if (
-                    min(size) + padding[0] + padding[2] >= 3
-                ) else depthwise_layer(rng, size=(3, 3), channels=channels, kernel=(3, 3), stride=(2, 2))
+    sizes = ((3, 3), (3, 4), (5, 3), (6, 6), (7, 9), (12, 7), (13, 8), (14, 3))
+    for size, channels in zip(sizes, itertools.cycle((1, 2, 3, 5))):
+        for padding in ((0, 0, 1, 1), (1, 1, 1, 1)):
+            yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), stride=(2, 2), padding=padding)
     for padding in ((0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 2, 0), (2, 2, 2, 2)):
         yield depthwise_layer(rng, size=(9, 6), channels=4, kernel=(3, 3), stride=(2, 2), padding=padding)
-    yield from extreme_layers(rng, size=(6, 9), channels=7, kernel=(3, 3), stride=(2, 2), padding=(0, 0, 1, 1))
+    yield depthwise_layer(rng, size=(1, 1), channels=3, kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
+    yield from extreme_layers(rng, size=(6, 9), channels=5, kernel=(3, 3), stride=(2, 2), padding=(0, 0, 1, 1))
 
 
 def cases(layers: Callable[[np.random.Generator], Iterator[ConvLayer]]) -> list[Case]:
-    """Every candidate of every layer, writing beside its input and at the closest place where it may overlap it."""
+    """Every candidate of every layer, writing at the closest place where it may overlap its input."""
     rng = np.random.default_rng(1)
     listed = []
     for layer in layers(rng):
@@ -52,7 +52,7 @@ def cases(layers: Callable[[np.random.Generator], Iterator[ConvLayer]]) -> list[
         for call in calls:
             case = Case(call=call, inputs=(x,), expected=depthwise_reference(layer, x))
             distance = 0 if call.params.get("in_place") else call.overlap.get(0)
-            listed += [case, *([dataclasses.replace(case, distance=distance)] if distance is not None else [])]
+            listed.append(case if distance is None else dataclasses.replace(case, distance=distance))
     return listed
 
 
