@@ -74,12 +74,25 @@ class Operand:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A kernel call for the cores where a preprocessor condition holds; the empty condition is all the others."""
+
+    condition: str
+    call: KernelCall
+
+
+@dataclass(frozen=True)
 class Step:
-    """One layer of the program: the kernel call, its operands, and what a person wants to know of it."""
+    """One layer of the program: the kernel call, its operands, and what a person wants to know of it.
+
+    `call` is what the target's own core runs.  A generic target has several `branches`, the first whose condition holds is
+    compiled; another target has one, with an empty condition.
+    """
 
     name: str
     op: str
     call: KernelCall
+    branches: tuple[Branch, ...]
     inputs: tuple[Operand, ...]
     outputs: tuple[Operand, ...]
     scratch: Operand | None

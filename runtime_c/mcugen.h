@@ -35,10 +35,17 @@
 #endif
 #endif
 
-/* 1: run the DSP kernels through their C twins on a core without the instructions (what the host tests do). */
+/* 1: run the DSP or MVE kernels through their C twins on a core without the instructions (what the host tests do). */
 #ifndef MCUGEN_EMULATE_DSP
 #define MCUGEN_EMULATE_DSP 0
 #endif
+#ifndef MCUGEN_EMULATE_MVE
+#define MCUGEN_EMULATE_MVE 0
+#endif
+
+/* Which kernels a model built for any Cortex-M takes. */
+#define MCUGEN_USE_DSP (MCUGEN_HAVE_DSP || MCUGEN_EMULATE_DSP)
+#define MCUGEN_USE_MVE (MCUGEN_HAVE_MVE || MCUGEN_EMULATE_MVE)
 
 /* ---- Compiler ---- */
 

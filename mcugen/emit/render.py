@@ -43,7 +43,7 @@ def render(program: Program, target_name: str, golden: tuple[Sequence[Array], Se
     for name in environment.list_templates():
         if name.startswith("folder/"):
             files[name.removeprefix("folder/").removesuffix(".j2")] = environment.get_template(name).render(context)
-    for name, text in runtime_files(model["headers"]).items():
+    for name, text in runtime_files(header["name"] for header in model["headers"]).items():
         files[f"src/mcugen/{name}"] = text
     return dict(sorted(files.items()))
 

@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen import __version__
-from mcugen.program import Operand, Port, Program, Step
+from mcugen.program import KernelCall, Operand, Port, Program, Step
 from mcugen.resources import resource_folder
 
 Array = npt.NDArray[Any]
 
 CTYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t"}
 LINE = 120
+ALWAYS = ""
+"""The condition that always holds."""
 INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -33,6 +35,7 @@ class Constant:
     nbytes: int
     text: str
     comment: str
+    conditions: set[str]
 
 
 @dataclass
@@ -42,13 +45,14 @@ class ConstantPool:
     prefix: str
     by_content: dict[tuple[str, str], Constant] = field(default_factory=dict)
 
-    def name(self, array: Array, stem: str, comment: str) -> str:
+    def name(self, array: Array, stem: str, comment: str, condition: str) -> str:
         flat = np.ascontiguousarray(array).reshape(-1)
         key = (str(flat.dtype), hashlib.sha256(flat.tobytes()).hexdigest())
         if key not in self.by_content:
             name = f"{self.prefix}_{stem}"
-            constant = Constant(name, CTYPES[str(flat.dtype)], flat.size, flat.nbytes, c_numbers(flat), comment)
+            constant = Constant(name, CTYPES[str(flat.dtype)], flat.size, flat.nbytes, c_numbers(flat), comment, set())
             self.by_content[key] = constant
+        self.by_content[key].conditions.add(condition)
         return self.by_content[key].name
 
 
@@ -81,7 +85,8 @@ def model_view(program: Program, target_name: str) -> dict[str, Any]:
     """The dictionary that every template sees as `model`."""
     c = program.name
     pool = ConstantPool(c)
-    steps = [_step_view(program, step, index, pool) for index, step in enumerate(program.steps)]
+    headers: dict[str, set[str]] = {"mcugen.h": {ALWAYS}}
+    steps = [_step_view(program, step, index, pool, headers) for index, step in enumerate(program.steps)]
     constants = list(pool.by_content.values())
     return {
         "name": c,
@@ -96,9 +101,9 @@ def model_view(program: Program, target_name: str) -> dict[str, Any]:
         "outputs": _port_views(program, "output", program.outputs),
         "steps": steps,
         "macs": sum(step.macs for step in program.steps),
-        "headers": sorted({header for step in program.steps for header in step.call.headers} | {"mcugen.h"}),
+        "headers": [{"name": name, "condition": _any(headers[name])} for name in sorted(headers)],
         "shared": _shared(program),
-        "constants": constants,
+        "constants": [{"condition": _any(constant.conditions), **vars(constant)} for constant in constants],
         "constant_bytes": sum(constant.nbytes for constant in constants),
     }
 
@@ -138,23 +143,49 @@ def _port_views(program: Program, kind: str, ports: Sequence[Port]) -> list[dict
     return views
 
 
-def _step_view(program: Program, step: Step, index: int, pool: ConstantPool) -> dict[str, Any]:
-    call = step.call
-    params = [(field_name, c_literal(value)) for field_name, value in call.params.items()]
-    for field_name, array in call.constants.items():
-        params.append((field_name, pool.name(array, f"{index}_{field_name}", f"{step.name}: {field_name}"[:LINE])))
+def _step_view(
+    program: Program, step: Step, index: int, pool: ConstantPool, headers: dict[str, set[str]]
+) -> dict[str, Any]:
     offsets = {buffer.name: buffer.offset for buffer in program.buffers}
     pointers = [_pointer(operand, offsets) for operand in (*step.inputs, *step.outputs)]
     scratch = _pointer(step.scratch, offsets) if step.scratch else "NULL"
+    branches = []
+    earlier: list[str] = []
+    for branch in step.branches:
+        condition = " && ".join([*(f"!{c}" for c in earlier), *([branch.condition] if branch.condition else [])]) or ALWAYS
+        for header in branch.call.headers:
+            headers.setdefault(header, set()).add(condition)
+        branches.append(
+            {
+                "directive": f"#{'elif' if earlier else 'if'} {branch.condition}" if branch.condition else "#else",
+                "function": branch.call.function,
+                "call": branch.call.function + ("" if branch.call.inline else "_shared"),
+                "params": _params(step, index, branch.call, pool, condition),
+            }
+        )
+        earlier.append(branch.condition)
     return {
         "index": index,
         "comment": step.comment,
-        "function": call.function,
-        "inline": call.inline,
-        "params": params,
+        "branches": branches,
         "arguments": ", ".join(["&params", *pointers, scratch]),
         "outputs": [{"offset": offsets[o.buffer] + o.offset, "size": o.size} for o in step.outputs],
     }
+
+
+def _params(step: Step, index: int, call: KernelCall, pool: ConstantPool, condition: str) -> list[tuple[str, str]]:
+    params = [(field_name, c_literal(value)) for field_name, value in call.params.items()]
+    for field_name, array in call.constants.items():
+        stem = f"{index}_{field_name}" if condition == ALWAYS else f"{index}_{call.variant}_{field_name}"
+        params.append((field_name, pool.name(array, stem, f"{step.name}: {field_name}"[:LINE], condition)))
+    return params
+
+
+def _any(conditions: set[str]) -> str:
+    """One preprocessor expression; empty where the thing is always needed."""
+    if ALWAYS in conditions:
+        return ""
+    return " || ".join(f"({condition})" for condition in sorted(conditions))
 
 
 def _pointer(operand: Operand, offsets: Mapping[str, int]) -> str:
@@ -164,16 +195,15 @@ def _pointer(operand: Operand, offsets: Mapping[str, int]) -> str:
 def _shared(program: Program) -> list[dict[str, str]]:
     shared: dict[str, dict[str, str]] = {}
     for step in program.steps:
-        if step.call.inline:
-            continue
-        ins = [f"in{i}" for i in range(len(step.inputs))]
-        outs = [f"out{i}" for i in range(len(step.outputs))]
-        parts = [f"const struct {step.call.struct} *p", *(f"const int8_t *{n}" for n in ins), *(f"int8_t *{n}" for n in outs)]
-        shared[step.call.function] = {
-            "function": step.call.function,
-            "signature": ", ".join([*parts, "void *scratch"]),
-            "arguments": ", ".join(["p", *ins, *outs, "scratch"]),
-        }
+        for call in (branch.call for branch in step.branches if not branch.call.inline):
+            ins = [f"in{i}" for i in range(len(step.inputs))]
+            outs = [f"out{i}" for i in range(len(step.outputs))]
+            parts = [f"const struct {call.struct} *p", *(f"const int8_t *{n}" for n in ins), *(f"int8_t *{n}" for n in outs)]
+            shared[call.function] = {
+                "function": call.function,
+                "signature": ", ".join([*parts, "void *scratch"]),
+                "arguments": ", ".join(["p", *ins, *outs, "scratch"]),
+            }
     return [shared[name] for name in sorted(shared)]
 
 

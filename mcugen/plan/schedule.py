@@ -12,11 +12,14 @@ from mcugen.ops.operator import Lowering
 from mcugen.plan import model as memory
 from mcugen.plan.checker import check_plan
 from mcugen.plan.offsets import plan_offsets
-from mcugen.program import Buffer, KernelCall, Operand, Port, Program, Step
+from mcugen.program import Branch, Buffer, KernelCall, Operand, Port, Program, Step
 from mcugen.targets import Target
 
 CONSTANT = "@constant"
 SCRATCH = "@scratch"
+
+FEATURES = (("MCUGEN_USE_MVE", "mve"), ("MCUGEN_USE_DSP", "dsp"))
+"""What a generic target's code asks of the C compiler, and the kernel variant that it allows; the best first."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,11 @@ class Goal:
 
 @dataclass(frozen=True)
 class _Chosen:
+    """A node, the lowering of the target's own core, and what other cores run, best first, as (condition, lowering)."""
+
     node: Node
     lowering: Lowering
+    branches: tuple[tuple[str, Lowering], ...]
 
 
 def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Program:
@@ -64,12 +70,32 @@ def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Pro
 
 
 def choose_kernels(graph: Graph, target: Target, goal: Goal) -> list[_Chosen]:
-    """One lowering a node: the cheapest by the goal's weighing of cycles, flash and scratch."""
-    chosen = []
-    for node in graph.nodes:
-        lowerings = operator(node.op).lower(node, graph, target)
-        chosen.append(_Chosen(node, min(lowerings, key=lambda lowering: _price(lowering, goal))))
-    return chosen
+    """For each node the cheapest lowering by the goal's weighing of cycles, flash and scratch."""
+    return [_chosen(node, graph, target, goal) for node in graph.nodes]
+
+
+def _chosen(node: Node, graph: Graph, target: Target, goal: Goal) -> _Chosen:
+    best = _cheapest(node, graph, target, goal)
+    branches: list[tuple[str, Lowering]] = []
+    if target.generic and not best.view:
+        for i, (condition, variant) in enumerate(FEATURES):
+            if variant in target.variants:
+                dropped = [name for _, name in FEATURES[:i]]
+                allowed = tuple(v for v in target.variants if v not in dropped)
+                branches.append((condition, _cheapest(node, graph, replace(target, variants=allowed), goal)))
+    plain = _cheapest(node, graph, replace(target, variants=("portable",)), goal) if target.generic else best
+    branches.append(("", plain))
+    # a branch that runs what the next one runs anyway needs no condition
+    kept = [b for b, after in zip(branches, branches[1:], strict=False) if _functions(b[1]) != _functions(after[1])]
+    return _Chosen(node, best, (*kept, branches[-1]))
+
+
+def _functions(lowering: Lowering) -> list[str]:
+    return [call.function for call in lowering.calls]
+
+
+def _cheapest(node: Node, graph: Graph, target: Target, goal: Goal) -> Lowering:
+    return min(operator(node.op).lower(node, graph, target), key=lambda lowering: _price(lowering, goal))
 
 
 def _price(lowering: Lowering, goal: Goal) -> tuple[float, float]:
@@ -94,12 +120,15 @@ def _roots(graph: Graph, chosen: list[_Chosen]) -> dict[str, str]:
 def _steps(graph: Graph, chosen: list[_Chosen], roots: Mapping[str, str]) -> list[Step]:
     steps: list[Step] = []
     for item in chosen:
-        for call in item.lowering.calls:
-            steps.append(_step(graph, item.node, call, roots, len(steps), len(item.lowering.calls)))
+        for part in range(len(item.lowering.calls)):
+            steps.append(_step(graph, item, part, roots, len(steps)))
     return steps
 
 
-def _step(graph: Graph, node: Node, call: KernelCall, roots: Mapping[str, str], index: int, parts: int) -> Step:
+def _step(graph: Graph, item: _Chosen, part: int, roots: Mapping[str, str], index: int) -> Step:
+    node, call, parts = item.node, item.lowering.calls[part], len(item.lowering.calls)
+    branches = tuple(Branch(condition, lowering.calls[part]) for condition, lowering in item.branches)
+    needed = max(branch.call.scratch for branch in branches)
     if call.reads is None:
         reads = [name for name in node.inputs if not graph.is_constant(name)]
     else:
@@ -107,9 +136,9 @@ def _step(graph: Graph, node: Node, call: KernelCall, roots: Mapping[str, str], 
     macs = operator(node.op).cost(node, graph).macs // parts
     inputs = tuple(_operand(graph.tensors[n], roots, o) for n, o in _with_offsets(reads, call.input_offsets))
     outputs = tuple(_operand(graph.tensors[n], roots, o) for n, o in _with_offsets(node.outputs, call.output_offsets))
-    scratch = Operand(f"{SCRATCH}{index}", f"{SCRATCH}{index}", 0, call.scratch, "int8", (call.scratch,)) if call.scratch else None
+    scratch = Operand(f"{SCRATCH}{index}", f"{SCRATCH}{index}", 0, needed, "int8", (needed,)) if needed else None
     return Step(
-        node.name, node.op, call, inputs, outputs, scratch, _comment(graph, node, index, macs, call), macs, node.origin
+        node.name, node.op, call, branches, inputs, outputs, scratch, _comment(graph, node, index, macs, call), macs, node.origin
     )
 
 
@@ -143,13 +172,17 @@ def _buffers(
         for i, operand in enumerate(step.inputs):
             if operand.buffer != CONSTANT:
                 last[operand.buffer] = index
-                tail[operand.buffer] = max(tail.get(operand.buffer, 0), step.call.over_read.get(i, 0))
+                over_read = max(branch.call.over_read.get(i, 0) for branch in step.branches)
+                tail[operand.buffer] = max(tail.get(operand.buffer, 0), over_read)
         for operand in step.outputs:
             first.setdefault(operand.buffer, index)
             last[operand.buffer] = max(last.get(operand.buffer, index), index)
             size[operand.buffer] = max(size.get(operand.buffer, 0), operand.size)
-        for i, distance in step.call.overlap.items():
-            overlaps.append((index, step.outputs[0].buffer, step.inputs[i].buffer, distance))
+        for i, operand in enumerate(step.inputs):
+            distances = [branch.call.overlap.get(i) for branch in step.branches]
+            if all(distance is not None for distance in distances):
+                farthest = max(d for d in distances if d is not None)
+                overlaps.append((index, step.outputs[0].buffer, operand.buffer, farthest))
     for name in graph.outputs:
         last[roots.get(name, name)] = max(len(steps) - 1, 0)
     for index, step in enumerate(steps):
@@ -173,11 +206,3 @@ def _port(graph: Graph, name: str, roots: Mapping[str, str]) -> Port:
     assert tensor.quant is not None
     identifier = re.sub(r"\W+", "_", name).strip("_").lower() or "tensor"
     return Port(name, identifier, _operand(tensor, roots), float(tensor.quant.scale), int(tensor.quant.zero_point))
-
-
-def with_inline(program: Program, inline: Mapping[int, bool]) -> Program:
-    """The program with the given steps specialised (True) or calling a shared copy of their kernel (False)."""
-    steps = tuple(
-        replace(step, call=replace(step.call, inline=inline.get(i, step.call.inline))) for i, step in enumerate(program.steps)
-    )
-    return replace(program, steps=steps)
