@@ -13,8 +13,10 @@ from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_s8
 from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
+from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, integer_bounds
 from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts
+from mcugen.ops.reduce import import_reduction
 from mcugen.ops.window import pad_image, windows
 from mcugen.program import KernelCall
 
@@ -33,8 +35,14 @@ class AveragePool2d(PoolOperator):
     """
 
     name: ClassVar[str] = "average_pool2d"
-    onnx: ClassVar[tuple[str, ...]] = ("AveragePool", "GlobalAveragePool")
+    onnx: ClassVar[tuple[str, ...]] = ("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum")
     fuses_clip: ClassVar[bool] = True
+
+    def from_onnx(self, importer: Importer) -> Sequence[str]:
+        kind = onnx_type(importer)
+        if kind.startswith("Reduce"):
+            return import_reduction(importer, "average_pool2d", count_pads=(0, 0, 0, 0), divide=kind == "ReduceMean")
+        return super().from_onnx(importer)
 
     def onnx_attrs(self, importer: Importer, rank: int) -> dict[str, Any]:
         """ONNX counts the padding that the node names, not what ceil_mode adds behind it."""

@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.kernels import variants
+from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext
 from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry
+from mcugen.ops.reduce import import_reduction
 from mcugen.ops.window import pad_image, windows
 from mcugen.program import KernelCall
 
@@ -25,7 +27,13 @@ class MaxPool2d(PoolOperator):
     """`x` [1, H, W, C]; attributes of PoolOperator, and `minimum`."""
 
     name: ClassVar[str] = "max_pool2d"
-    onnx: ClassVar[tuple[str, ...]] = ("MaxPool", "GlobalMaxPool")
+    onnx: ClassVar[tuple[str, ...]] = ("MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin")
+
+    def from_onnx(self, importer: Importer) -> Sequence[str]:
+        kind = onnx_type(importer)
+        if kind.startswith("Reduce"):
+            return import_reduction(importer, "max_pool2d", minimum=kind == "ReduceMin")
+        return super().from_onnx(importer)
 
     def onnx_attrs(self, importer: Importer, rank: int) -> dict[str, Any]:
         if importer.output_count() > 1:

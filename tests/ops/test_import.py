@@ -164,6 +164,41 @@ MOVEMENT = [
 ]
 
 
+MATMUL = [
+    model("MatMul", [(1, 4, 7), (1, 7, 5)]),
+    model("MatMul", [(1, 2, 4, 7), (7, 5)]),
+    model("MatMul", [(1, 3, 2, 4, 7), (1, 1, 2, 7, 5)]),
+    model("MatMul", [(1, 4, 7), (7,)]),
+    model("MatMul", [(7,), (1, 7, 5)]),
+    model("MatMul", [(7,), (7,)]),
+    model("MatMul", [(1, 4, 7)], [floats(7, 5)]),
+    model("MatMul", [(1, 7)], [floats(1, 7, 5)]),
+    model("MatMul", [(1, 4, 7)], [floats(7)]),
+    model("MatMul", [(7,)], [floats(7, 5)]),
+    model("MatMul", [(1, 7, 4)], [floats(5, 7), None]),
+    model("MatMul", [(1, 7, 4)], [floats(7), None]),
+    model("MatMul", [(7,)], [floats(5, 7), None]),
+]
+
+REDUCTIONS = [
+    model("ReduceMean", [IMAGE], axes=[2, 3]),
+    model("ReduceMean", [IMAGE], axes=[-1, -2], keepdims=0),
+    model("ReduceMean", [IMAGE], axes=[1], keepdims=0),
+    model("ReduceMean", [IMAGE], axes=[1, 3]),
+    model("ReduceMean", [IMAGE]),
+    model("ReduceMean", [(1, 5, 7)], [ints(1)], opset=18, keepdims=0),
+    model("ReduceMean", [(1, 5, 7)], axes=[2]),
+    model("ReduceMean", [(4, 5)], axes=[0]),
+    model("ReduceMean", [(4, 5)], axes=[0, 1], keepdims=0),
+    model("ReduceMean", [(1, 5, 1)], axes=[0, 2], keepdims=0),
+    model("ReduceSum", [(1, 5, 7)], [ints(-1)]),
+    model("ReduceSum", [(1, 5, 7)], noop_with_empty_axes=1),
+    model("ReduceMax", [IMAGE], axes=[1]),
+    model("ReduceMin", [IMAGE], axes=[2, 3], keepdims=0),
+    model("ReduceMax", [(1, 2, 3, 4, 5)], axes=[1, 2, 4]),
+]
+
+
 def labels(models: list[onnx.ModelProto]) -> list[str]:
     return [f"{i}_{proto.graph.node[0].op_type}" for i, proto in enumerate(models)]
 
@@ -194,6 +229,16 @@ def test_softmax_before_opset_13_flattens(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("proto", MOVEMENT, ids=labels(MOVEMENT))
 def test_movement(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    check(proto, tmp_path)
+
+
+@pytest.mark.parametrize("proto", MATMUL, ids=labels(MATMUL))
+def test_matmul(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    check(proto, tmp_path)
+
+
+@pytest.mark.parametrize("proto", REDUCTIONS, ids=labels(REDUCTIONS))
+def test_reductions(proto: onnx.ModelProto, tmp_path: Path) -> None:
     check(proto, tmp_path)
 
 
