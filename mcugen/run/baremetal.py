@@ -20,7 +20,7 @@ _STARTUP = {"arm": "startup_arm.c", "riscv": "startup_riscv.c"}
 
 @dataclass(frozen=True)
 class Program:
-    """A linked program on disk and what was read of it; `image.stack_frames` holds each function's own frame in bytes."""
+    """A linked program on disk and what was read of it."""
 
     path: Path
     image: Image
@@ -118,14 +118,13 @@ def link_bench(
     interface: ModelInterface,
     script: str,
     out: Path,
-    timer: int = 0,
     optimize: str | None = None,
     golden_input: bytes | None = None,
     golden_output: bytes | None = None,
 ) -> Program:
-    """Links a model with the program that runs it once on the golden vector and exits with 0 where the output is golden.
+    """Links a model with the program that runs it on the golden vector and exits with 0 where the output is golden.
 
-    An attached emulator can instead run vector after vector (see bench.py).  `timer` is the timer to start, see QemuMachine.
+    An attached emulator can instead run vector after vector (see bench.py).
     """
     with tempfile.TemporaryDirectory(prefix="mcugen-") as name:
         folder = Path(name)
@@ -136,7 +135,7 @@ def link_bench(
             compiler,
             sources,
             (*includes, folder),
-            (*defines, f"BENCH_TIMER={timer}"),
+            defines,
             harness=[baremetal_folder() / "bench_main.c"],
             script=script,
             out=out,

@@ -28,7 +28,7 @@ def run_vectors(
     counted: int = 1,
     progress: Progress | None = None,
 ) -> tuple[Int8Array, list[RunCost], str]:
-    """Runs the model on each row of input bytes: output rows, the cost of each of the first `counted` runs, printed text.
+    """Runs the model on each row of input bytes: output rows, the costs of the first `counted` runs, printed text.
 
     The arena is filled with a pattern at the start, and not cleared between runs.  Raises VerificationFailed when the
     program crashes, does not end, or returns an error.

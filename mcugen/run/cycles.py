@@ -1,7 +1,7 @@
 """What a straight run of instructions costs: the cycle tables of in-order cores at zero wait states.
 
-Cortex-M follows the instruction timing tables of the cores' Technical Reference Manuals, RISC-V the CV32E40P user manual;
-dual issue, flash wait states and caches are not modelled.
+Cortex-M follows the instruction timing tables of the cores' Technical Reference Manuals, RISC-V the CV32E40P user
+manual; dual issue, flash wait states and caches are not modelled.
 """
 
 from __future__ import annotations

@@ -24,7 +24,11 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Image:
-    """A linked bare-metal program: entry address, loadable pieces (load address, bytes), symbols and functions by address."""
+    """A linked bare-metal program.
+
+    `segments` are (load address, bytes), `functions` (address, name) in order, `stack_frames` each function's own frame
+    in bytes where the compiler told it.
+    """
 
     entry: int
     segments: tuple[tuple[int, bytes], ...]

@@ -169,7 +169,7 @@ class UnicornMachine:
     def _clear_predication(self) -> None:
         """Undoes what Unicorn does to a predicated access before it calls a memory hook.
 
-        It puts the IT state into the CPU and leaves it there; the next block it translates would run under that condition.
+        It puts the IT state into the CPU and leaves it there; the next block translated would run under that condition.
         """
         status = self._register(self._registers.status)
         if status & _IT_STATE:

@@ -41,9 +41,9 @@ class HostModel:
 
     `arena_size` and `arena_align` are what the model's header promises.  With `trace` every layer can be read back.
     `isolated` runs the model in a process of its own, so that a crash becomes an error; `sanitize` also builds it with
-    AddressSanitizer and UndefinedBehaviorSanitizer (gcc or clang).  Otherwise it is loaded into this process.  Compiling
-    raises ToolchainError; a crash, a report of a sanitizer, a non-zero return or a write outside the arena raises
-    VerificationFailed.  Close it, or use it in a `with` block, to remove its files.
+    AddressSanitizer and UndefinedBehaviorSanitizer (gcc or clang).  Otherwise it is loaded into this process.
+    Compiling raises ToolchainError; a crash, a report of a sanitizer, a non-zero return or a write outside the arena
+    raises VerificationFailed.  Close it, or use it in a `with` block, to remove its files.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class HostModel:
         return self.interface.unpack(outputs)
 
     def trace(self, sample: Sequence[Int8Array]) -> list[TraceRecord]:
-        """What each step wrote for one sample, in the order of the steps; the model must have been built with `trace`."""
+        """What each step wrote for one sample, in order; the model must have been built with `trace`."""
         if not self._tracing:
             raise ValueError("the model was not built with trace=True")
         rows = self.interface.pack(sample)

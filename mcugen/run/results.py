@@ -58,9 +58,10 @@ class RunResult:
 class Sizes:
     """Bytes of the model in a linked program; the test program and start-up code are not in it.
 
-    `weights` are all constants (weights, biases, tables), `code` is instructions with their literals, `runtime` what the
-    model pulls out of the compiler's library and memcpy and the like, `data` and `bss` the model's global variables
-    (none, in generated code), `arena` its `struct NAME_arena`.  Flash also holds the initial values of `data`.
+    `weights` are all constants (weights, biases, tables), `code` is instructions with their literals, `runtime` what
+    the model pulls out of the compiler's library and memcpy and the like, `data` and `bss` the model's global
+    variables (none, in generated code), `arena` its `struct NAME_arena`.  Flash also holds the initial values of
+    `data`.
     """
 
     weights: int

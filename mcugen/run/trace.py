@@ -30,7 +30,7 @@ Decoder = Callable[[int, int], list[Instruction]]
 
 @dataclass(frozen=True)
 class BlockTrace:
-    """Every basic block in the order it ran, as address << 20 | size, and the positions at which an access was unaligned."""
+    """Every basic block in the order it ran, as address << 20 | size, and where in it an access was unaligned."""
 
     blocks: array[int]
     unaligned: array[int]

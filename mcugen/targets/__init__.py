@@ -39,7 +39,7 @@ class GccFlags:
 
 @dataclass(frozen=True)
 class ZigFlags:
-    """`-target` and `-mcpu` of `zig cc`; the CPU name alone gives neither FPU nor MVE, so the features are spelled out."""
+    """`-target` and `-mcpu` of `zig cc`; a CPU's name alone gives neither FPU nor MVE: features are spelled out."""
 
     target: str
     cpu: str
@@ -49,8 +49,8 @@ class ZigFlags:
 class CycleTable:
     """Cycles of each kind of instruction at zero wait states; everything that is not named here takes one.
 
-    `taken_branch` and `jump` are what leaving the straight line adds.  `load_pipelined` is a load right after another load
-    or store; `load_use` is what an instruction pays for using the result of the load just before it.
+    `taken_branch` and `jump` are what leaving the straight line adds.  `load_pipelined` is a load right after another
+    load or store; `load_use` is what an instruction pays for using the result of the load just before it.
     """
 
     model: str
@@ -75,7 +75,7 @@ class CycleTable:
 
 @dataclass(frozen=True)
 class UnicornModel:
-    """The CPU model of the Unicorn emulator (the end of its constant's name) and the linker script of its memory map."""
+    """The CPU model of the Unicorn emulator (the end of its constant's name) and the linker script of its memory."""
 
     model: str
     script: str
@@ -83,19 +83,11 @@ class UnicornModel:
 
 @dataclass(frozen=True)
 class QemuMachine:
-    """A QEMU machine: program, linker script, and the timer that tells instructions under `-icount`.
-
-    `timer` is the start-up code's number for switching that timer on; `tick_address` is where the debugger reads it.
-    """
+    """A QEMU machine: program, machine name, linker script, and further arguments."""
 
     program: str
     machine: str
     script: str
-    tick_address: int
-    tick_ns: float
-    tick_bits: int = 32
-    tick_counts_down: bool = False
-    timer: int = 0
     arguments: tuple[str, ...] = ()
 
 
@@ -109,7 +101,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Target:
-    """A core: how to compile for it, which kernel variants may run on it, what its instructions cost, how to emulate it.
+    """A core: how to compile for it, which kernel variants may run on it, what instructions cost, how to emulate it.
 
     `family` is "arm", "riscv" or "host"; `variants` are names of kernel variants; `alignment` is the arena's, in bytes;
     `generic` marks a target whose code must run on every core of its family.
@@ -237,7 +229,7 @@ def _build(table: dict[str, object], path: Path) -> Target:
 
 
 def _record(kind: type, table: Mapping[str, object], where: str, faults: list[str]) -> object:
-    """An instance of the dataclass `kind` from a TOML table; unknown, missing and mistyped keys are added to `faults`."""
+    """An instance of the dataclass `kind` from a TOML table; unknown, missing and mistyped keys go to `faults`."""
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     faults.extend(f"unknown key '{where}{key}'" for key in table if key not in fields)
@@ -261,8 +253,6 @@ def _value(hint: object, value: object, where: str, faults: list[str]) -> object
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
         faults.append(f"'{where}' must be a list of strings")
-    elif kind is float and type(value) in (int, float):
-        return float(typing.cast(float, value))
     elif type(value) is kind:
         return value
     else:

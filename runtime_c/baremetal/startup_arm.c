@@ -41,27 +41,6 @@ void Fault_Handler(void)
     baremetal_exit(99);
 }
 
-/* The timer that QEMU's debugger reads as an instruction count; Unicorn and plain runs need none. */
-static void start_timer(void)
-{
-#if BENCH_TIMER == 1 /* SysTick on the CPU clock, 24 bits */
-    REGISTER(0xE000E014) = 0xFFFFFFu;
-    REGISTER(0xE000E018) = 0u;
-    REGISTER(0xE000E010) = 5u;
-#elif BENCH_TIMER == 2 || BENCH_TIMER == 3 /* CMSDK timer 0: reload, value, control; 3 is the secure alias */
-#if BENCH_TIMER == 2
-    const uint32_t timer = 0x40000000u;
-#else
-    const uint32_t timer = 0x50000000u;
-#endif
-    REGISTER(timer + 8u) = 0xFFFFFFFFu;
-    REGISTER(timer + 4u) = 0xFFFFFFFFu;
-    REGISTER(timer) = 1u;
-#elif BENCH_TIMER == 4 /* SSE-300 system counter */
-    REGISTER(0x58100000) = 1u;
-#endif
-}
-
 __attribute__((noinline, noreturn, used)) static void start(void)
 {
     const uint32_t *from = __data_load;
@@ -71,7 +50,6 @@ __attribute__((noinline, noreturn, used)) static void start(void)
     for (uint32_t *to = __bss_start; to < __bss_end; ++to) {
         *to = 0u;
     }
-    start_timer();
     baremetal_exit(main());
 }
 
