@@ -100,7 +100,7 @@ def pack_weights(layer: ConvLayer, *, along_height: bool) -> npt.NDArray[np.uint
 
 
 def strip_overlap(lines: Lines) -> int:
-    """How far before its input the output must begin where strips are the outer loop, so that none writes what it reads."""
+    """How far before its input the output must begin where strips are the outer loop, so that nothing is lost."""
     rows = STRIP_ROWS[lines.stride]
     distance = 0
     for first in range(0, lines.out_rows, rows):

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from depthwise import depthwise_layer, depthwise_reference, extreme_layers
 from reference import random_input
 from running import Case, device_compilers, run_on_device, run_on_host
 
-from mcugen.kernels import depthwise_conv2d_3x3_dsp
+from mcugen.kernels import depthwise_conv2d_3x3_dsp, depthwise_conv2d_dsp
 from mcugen.kernels.layer import ConvLayer
 from mcugen.targets import load_target
 
@@ -41,13 +42,27 @@ def layers_of_stride_2(rng: np.random.Generator) -> Iterator[ConvLayer]:
     yield from extreme_layers(rng, size=(6, 9), channels=5, kernel=(3, 3), stride=(2, 2), padding=(0, 0, 1, 1))
 
 
-def cases(layers: Callable[[np.random.Generator], Iterator[ConvLayer]]) -> list[Case]:
+def layers_of_any_shape(rng: np.random.Generator) -> Iterator[ConvLayer]:
+    shapes = itertools.product(((1, 1), (3, 1), (1, 4), (2, 3), (5, 5)), ((1, 1), (2, 1), (1, 3)), ((1, 1), (1, 2)))
+    for (kernel, stride, dilation), channels in zip(shapes, itertools.cycle((1, 2, 3, 4, 5, 6, 8, 9))):
+        padding = tuple(int(p) for p in rng.integers(0, 3, 4))
+        yield depthwise_layer(
+            rng, size=(5, 9), channels=channels, kernel=kernel, stride=stride, dilation=dilation, padding=padding
+        )
+    for channels, channel_multiplier in ((1, 8), (3, 2), (4, 3), (6, 2)):
+        shape = {"size": (4, 3), "kernel": (3, 3), "padding": (1, 1, 1, 1)}
+        yield depthwise_layer(rng, channels=channels, channel_multiplier=channel_multiplier, **shape)
+    yield from extreme_layers(rng, size=(3, 2), channels=7, kernel=(3, 3), padding=(1, 1, 1, 1))
+
+
+def cases(name: str) -> list[Case]:
     """Every candidate of every layer, writing at the closest place where it may overlap its input."""
+    kernel, layers = KERNELS[name]
     rng = np.random.default_rng(1)
     listed = []
     for layer in layers(rng):
         x = random_input(rng, layer)
-        calls = list(depthwise_conv2d_3x3_dsp.candidates(layer, TARGET))
+        calls = list(kernel.candidates(layer, TARGET))
         assert calls, layer
         for call in calls:
             case = Case(call=call, inputs=(x,), expected=depthwise_reference(layer, x))
@@ -56,27 +71,30 @@ def cases(layers: Callable[[np.random.Generator], Iterator[ConvLayer]]) -> list[
     return listed
 
 
-LAYERS = pytest.mark.parametrize("layers", [layers_of_stride_1, layers_of_stride_2])
+KERNELS: dict[str, tuple[Any, Callable[[np.random.Generator], Iterator[ConvLayer]]]] = {
+    "3x3": (depthwise_conv2d_3x3_dsp, layers_of_stride_1),
+    "3x3 stride 2": (depthwise_conv2d_3x3_dsp, layers_of_stride_2),
+    "any": (depthwise_conv2d_dsp, layers_of_any_shape),
+}
 
 
-@LAYERS
-def test_c_twin_equals_reference(layers: Callable[[np.random.Generator], Iterator[ConvLayer]], tmp_path: Path) -> None:
-    run_on_host(cases(layers), tmp_path)
+@pytest.mark.parametrize("name", KERNELS)
+def test_c_twin_equals_reference(name: str, tmp_path: Path) -> None:
+    run_on_host(cases(name), tmp_path)
 
 
-@LAYERS
+@pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("compiler", device_compilers())
-def test_assembly_equals_reference(
-    layers: Callable[[np.random.Generator], Iterator[ConvLayer]], compiler: str, tmp_path: Path
-) -> None:
-    run_on_device(cases(layers), tmp_path, compiler=compiler)
+def test_assembly_equals_reference(name: str, compiler: str, tmp_path: Path) -> None:
+    run_on_device(cases(name), tmp_path, compiler=compiler)
 
 
 def test_layers_outside_the_kernels_range_are_left_to_others() -> None:
     rng = np.random.default_rng(3)
     layer = depthwise_layer(rng, size=(5, 5), channels=4, kernel=(3, 3), padding=(1, 1, 1, 1))
     assert list(depthwise_conv2d_3x3_dsp.candidates(layer, TARGET))
-    assert not list(depthwise_conv2d_3x3_dsp.candidates(layer, load_target("cortex-m3")))
+    for kernel in (depthwise_conv2d_3x3_dsp, depthwise_conv2d_dsp):
+        assert not list(kernel.candidates(layer, load_target("cortex-m3")))
     for change in ({"stride_w": 2}, {"dilation_h": 2}, {"pad_left": 3}, {"shift": np.full(4, 9, np.uint8)}):
         changed = dataclasses.replace(layer, **change)  # type: ignore[arg-type]
         assert not list(depthwise_conv2d_3x3_dsp.candidates(changed, TARGET)), change
