@@ -169,7 +169,8 @@ def _step_view(
         "comment": step.comment,
         "branches": branches,
         "arguments": ", ".join(["&params", *pointers, scratch]),
-        "outputs": [{"offset": offsets[o.buffer] + o.offset, "size": o.size} for o in step.outputs],
+        # the whole tensor, also where the call writes a part of it
+        "outputs": [{"offset": offsets[o.buffer], "size": o.size} for o in step.outputs],
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.graph import Graph, Node, QuantParams, Tensor
+from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import normal_axis
 from mcugen.ops.operator import Case, Importer, Lowering, Operator, QuantContext, Spec
@@ -52,11 +52,13 @@ class Concat(Operator):
             if graph.is_constant(name):
                 parts.append("constant")
                 constants[f"constant_{i}"] = out_quant.quantize(graph.constant(name))
-            elif same_quant(context.activations[name], out_quant):
+                continue
+            table = out_quant.quantize(context.activations[name].dequantize(np.arange(-128, 128)))
+            if np.array_equal(table, np.arange(-128, 128)):
                 parts.append("copy")
             else:
                 parts.append("table")
-                constants[f"table_{i}"] = out_quant.quantize(context.activations[name].dequantize(np.arange(-128, 128)))
+                constants[f"table_{i}"] = table
         activations = tuple(name for name in node.inputs if not graph.is_constant(name))
         return replace(node, inputs=activations, attrs={"axis": node.attrs["axis"], "parts": tuple(parts)}), constants
 
@@ -116,11 +118,6 @@ class Concat(Operator):
         small = builder.emit("clip", [x], clip_min=0.0, clip_max=0.3)
         token = builder.constant(np.linspace(-0.5, 0.5, 3).reshape(1, 1, 3), "token")
         yield Case("rescaled", builder.output(builder.emit("concat", [token, small, x], axis=1)))
-
-
-def same_quant(first: QuantParams, second: QuantParams) -> bool:
-    """Whether the same integers mean the same real numbers."""
-    return float(first.scale) == float(second.scale) and int(first.zero_point) == int(second.zero_point)
 
 
 def _operands(node: Node) -> Iterator[tuple[str, int, int]]:
