@@ -24,7 +24,8 @@ static MCUGEN_INLINE int8_t mcugen_requantize_s8(int32_t acc, int32_t multiplier
                                                  int32_t low, int32_t high)
 {
     const int32_t value = mcugen_ssat8(mcugen_requantize(acc, multiplier, shift, zero_point));
-    return (int8_t)mcugen_clamp(value, low, high);
+    /* Compilers do not know the range of a saturating instruction's result. */
+    return (int8_t)(low > -128 || high < 127 ? mcugen_clamp(value, low, high) : value);
 }
 
 #endif /* MCUGEN_FIXED_POINT_H */

@@ -71,6 +71,14 @@ MCUGEN_ASM1(mcugen_rev16, "rev16 %0, %1")
 #undef MCUGEN_ASM1
 #undef MCUGEN_ASM3
 
+/* four values in [-128, 127] as the bytes of a word, the first lowest */
+static MCUGEN_INLINE uint32_t mcugen_pack_s8(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    uint32_t r = (uint32_t)a;
+    __asm__("bfi %0, %1, #8, #24\n\tbfi %0, %2, #16, #16\n\tbfi %0, %3, #24, #8" : "+&r"(r) : "r"(b), "r"(c), "r"(d));
+    return r;
+}
+
 /* a.low | b.low << 16 */
 static MCUGEN_INLINE uint32_t mcugen_pkhbt(uint32_t a, uint32_t b)
 {
@@ -138,6 +146,11 @@ static MCUGEN_INLINE int32_t mcugen_smlatb(uint32_t a, uint32_t b, int32_t acc)
 static MCUGEN_INLINE int32_t mcugen_smlatt(uint32_t a, uint32_t b, int32_t acc)
 {
     return mcugen_wrap_add(acc, mcugen_high16(a) * mcugen_high16(b), 0);
+}
+
+static MCUGEN_INLINE uint32_t mcugen_pack_s8(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    return (uint32_t)(uint8_t)a | (uint32_t)(uint8_t)b << 8 | (uint32_t)(uint8_t)c << 16 | (uint32_t)(uint8_t)d << 24;
 }
 
 static MCUGEN_INLINE uint32_t mcugen_uxtb16(uint32_t a)
