@@ -162,7 +162,9 @@ class Table(Operator):
             builder = GraphBuilder(f"table_{function.lower()}")
             x = builder.input("x", (1, 37))
             low = 0.1 if function in ("Log", "Reciprocal", "Sqrt") else -2.0
-            yield Case(function.lower(), builder.output(builder.emit("table", [x], function=function, **attrs)), low, 2.0)
+            high = 2.0 if function != "Tan" else 1.2
+            graph = builder.output(builder.emit("table", [x], function=function, **attrs))
+            yield Case(function.lower(), graph, max(low, -high), high)
 
 
 def quantize_as_table(
