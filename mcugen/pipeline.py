@@ -29,6 +29,7 @@ from mcugen.passes.fold_transpose_into_weights import fold_transpose_into_weight
 from mcugen.passes.fuse_clip import fuse_clip
 from mcugen.passes.merge_reshapes import merge_reshapes
 from mcugen.passes.move_transposes import move_transposes
+from mcugen.passes.remove_dead_channels import dead_channel_report, remove_dead_channels
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Program
 from mcugen.quantize.calibration import choose_activations, observe, synthetic_samples
@@ -55,6 +56,8 @@ class Quantized:
     synthetic: bool = False
     notes: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the stages report of themselves, by stage; part of the build's report."""
 
     @property
     def integer_samples(self) -> dict[str, Array]:
@@ -89,8 +92,12 @@ def quantize(
     """
     data = samples if samples is not None else synthetic_samples(graph)
     histograms = observe(graph, data, progress=_staged(progress, "calibrate"))
-    integer = integer_graph(graph, choose_activations(graph, histograms, observer_name=observer))
-    return Quantized(integer, float_graph or graph, data, samples is None, options={"observer": observer})
+    whole = integer_graph(graph, choose_activations(graph, histograms, observer_name=observer))
+    integer = remove_dead_channels(whole)
+    removed = dead_channel_report(whole, integer).to_dict()
+    return Quantized(
+        integer, float_graph or graph, data, samples is None, options={"observer": observer}, facts={"dead_channels": removed}
+    )
 
 
 def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

@@ -43,6 +43,7 @@ def build_report(
             "synthetic": quantized.synthetic,
         },
         "notes": list(quantized.notes),
+        **quantized.facts,
         "layers": [_layer(program, graph, index) for index in range(len(program.steps))],
         "buffers": [
             {"name": b.name, "offset": b.offset, "size": b.size, "first": b.first, "last": b.last} for b in program.buffers
