@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import saturate, weighted_sum_params
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels import variants
@@ -26,6 +25,7 @@ from mcugen.ops.binary import (
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, Spec, apply_clip, integer_bounds
+from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -81,18 +81,23 @@ class Add(BinaryOperator):
         operands = quantize_operands(node, graph, context)
         signs = (1.0, -1.0) if node.attrs["subtract"] else (1.0, 1.0)
         signs = signs[::-1] if operands.swapped else signs
-        ratios = [s * float(q.scale / out_quant.scale) for s, q in zip(signs, (operands.first, operands.second), strict=True)]
+        ratios = [
+            s * float(q.scale / out_quant.scale) for s, q in zip(signs, (operands.first, operands.second), strict=True)
+        ]
         zero_points = [int(operands.first.zero_point), int(operands.second.zero_point)]
         try:
             multipliers, constant, shift = weighted_sum_params(ratios, zero_points, int(out_quant.zero_point))
         except ValueError:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): its inputs' steps are "
-                f"{ratios[0]:.4g} and {ratios[1]:.4g} times its output's, at most 32767 fit",
+            raise refusal(
+                node,
+                graph,
+                f"its inputs' steps are {ratios[0]:.4g} and {ratios[1]:.4g} times its output's, at most 32767 fit",
                 hint="check the calibration data: the output's range is far too small for the inputs'",
             ) from None
         attrs = {"multiplier1": multipliers[0], "multiplier2": multipliers[1], "constant": constant, "shift": shift}
-        return replace(node, inputs=operands.activations, attrs=attrs | integer_bounds(node, out_quant)), operands.constants
+        return replace(
+            node, inputs=operands.activations, attrs=attrs | integer_bounds(node, out_quant)
+        ), operands.constants
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         a, (first, second) = node.attrs, (q.astype(np.int64) for q in inputs)

@@ -1,4 +1,4 @@
-"""Scale and offset along one axis: batch normalization, and arithmetic with constants; folded into neighbours where it can be."""
+"""Scale and offset along one axis: batch normalization and arithmetic with constants, where no neighbour took it."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def depthwise_layer(node: Node, graph: Graph, rows: int) -> ConvLayer:
 
 
 def emit_affine(importer: Importer, x: str, axis: int, scale: Array, offset: Array) -> str:
-    """An affine node; `scale` and `offset` of size 1 or the axis' length are brought to the same length."""
+    """An affine node; `scale` and `offset`, of size 1 or the axis' length, are brought to the same length."""
     length = max(scale.size, offset.size)
     constants = [
         importer.add_constant(np.broadcast_to(values.reshape(-1), (length,)).astype(np.float32), stem)
@@ -149,8 +149,8 @@ def emit_affine(importer: Importer, x: str, axis: int, scale: Array, offset: Arr
 def affine_operand(importer: Importer) -> tuple[str, int, Array, bool] | None:
     """One of two operands as a constant that varies along at most one axis, and does not enlarge the other operand.
 
-    Returns (the activation at the rank of the result, the axis, the constant's values 1-D, whether the constant comes first),
-    or None where the operands are not of this kind.
+    Returns (the activation at the rank of the result, the axis, the constant's values 1-D, whether the constant comes
+    first), or None where the operands are not of this kind.
     """
     inputs = importer.inputs()
     fixed = [i for i, name in enumerate(inputs) if importer.constant(name) is not None]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_s8
 from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
@@ -17,6 +16,7 @@ from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, integer_bounds
 from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts
 from mcugen.ops.reduce import import_reduction
+from mcugen.ops.refusal import refusal
 from mcugen.ops.window import pad_image, windows
 from mcugen.program import KernelCall
 
@@ -29,9 +29,9 @@ Array = npt.NDArray[Any]
 class AveragePool2d(PoolOperator):
     """`x` [1, H, W, C]; attributes of PoolOperator, `count_pads` (top, left, bottom, right) and `divide`.
 
-    The divisor of an output is the number of its taps on the image or at most `count_pads` beside it; without `divide` it is 1.
-    Integer meaning: `acc = sum(x - z_x)` over the taps on the image, requantized by `s_x / (s_y * divisor)`; one multiplier and
-    shift for each distinct divisor, and `divisor_class` [out_h, out_w] where there is more than one.
+    The divisor of an output is the number of its taps on the image or at most `count_pads` beside it; without `divide`
+    it is 1.  Integer meaning: `acc = sum(x - z_x)` over the taps on the image, requantized by `s_x / (s_y * divisor)`;
+    one multiplier and shift for each distinct divisor, and `divisor_class` [out_h, out_w] where there is more than one.
     """
 
     name: ClassVar[str] = "average_pool2d"
@@ -65,9 +65,10 @@ class AveragePool2d(PoolOperator):
         multiplier, shift = quantize_multiplier(float(in_quant.scale) / (float(out_quant.scale) * distinct))
         taps = int(np.prod(node.attrs["kernel"]))
         if taps * 255 * 2.0 ** int(shift.max()) >= INT32_LIMIT or distinct.size > 256:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): a window of {taps} taps is too large"
-                f" for a 32-bit sum scaled by 2^{int(shift.max())}",
+            raise refusal(
+                node,
+                graph,
+                f"a window of {taps} taps is too large for a 32-bit sum scaled by 2^{int(shift.max())}",
                 hint="check the calibration data: its output range is far smaller than its input's",
             )
         constants = {"multiplier": multiplier, "shift": shift}
@@ -117,7 +118,9 @@ class AveragePool2d(PoolOperator):
             ("one", (1, 1, 1, 3), {"kernel": (1, 1)}),
         ]
         for name, shape, attrs in shapes:
-            yield Case(name, pool_case(self.name, name, shape, {"count_pads": (0, 0, 0, 0), "divide": True} | attrs), -0.7, 1.0)
+            yield Case(
+                name, pool_case(self.name, name, shape, {"count_pads": (0, 0, 0, 0), "divide": True} | attrs), -0.7, 1.0
+            )
 
 
 def _sums(node: Node, x: Array) -> Array:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
 from mcugen.ops.operator import Importer, Operator, QuantContext
+from mcugen.ops.refusal import refusal
 
 Array = npt.NDArray[Any]
 
@@ -72,7 +72,9 @@ def import_operands(importer: Importer) -> list[str]:
     for name in inputs:
         full = (1,) * (rank - len(importer.shape(name))) + importer.shape(name)
         data = importer.constant(name)
-        operands.append(reshaped(importer, name, full) if data is None else importer.add_constant(data.reshape(full), "operand"))
+        operands.append(
+            reshaped(importer, name, full) if data is None else importer.add_constant(data.reshape(full), "operand")
+        )
     return operands
 
 
@@ -84,8 +86,10 @@ def broadcast_params(node: Node, first: Sequence[int], second: Sequence[int]) ->
     """`size_0..3` of the output and `stride1_0..3`, `stride2_0..3` of the operands, neighbouring axes merged."""
     found = broadcast_strides(first, second, KERNEL_AXES)
     if found is None:
-        raise UnsupportedModel(
-            f"node '{', '.join(node.origin) or node.name}' ({node.op}): shapes {list(first)} and {list(second)} alternate"
+        raise refusal(
+            node,
+            None,
+            f"shapes {list(first)} and {list(second)} alternate"
             f" more than {KERNEL_AXES} times in which operand is broadcast",
             hint="expand one operand before it",
         )
@@ -96,7 +100,9 @@ def broadcast_params(node: Node, first: Sequence[int], second: Sequence[int]) ->
     return params
 
 
-def broadcast_strides(first: Sequence[int], second: Sequence[int], axes: int) -> tuple[list[int], list[list[int]]] | None:
+def broadcast_strides(
+    first: Sequence[int], second: Sequence[int], axes: int
+) -> tuple[list[int], list[list[int]]] | None:
     """The output's sizes over `axes` axes, and both operands' strides in elements; None where more axes are needed."""
     shape = broadcast_shape(first, second)
     operands = [(1,) * (len(shape) - len(s)) + tuple(s) for s in (first, second)]

@@ -24,8 +24,8 @@ Array = npt.NDArray[Any]
 class Concat(Operator):
     """Attribute `axis`; any number of inputs, some may be constants.
 
-    In integers attribute `parts` says for each part in turn what it is: "copy" (the next activation as it is), "table" (the
-    next activation through the next constant, a table of 256 results), or "constant" (the next constant).
+    In integers attribute `parts` says for each part in turn what it is: "copy" (the next activation as it is), "table"
+    (the next activation through the next constant, a table of 256 results), or "constant" (the next constant).
     """
 
     name: ClassVar[str] = "concat"
@@ -121,7 +121,7 @@ class Concat(Operator):
 
 
 def _operands(node: Node) -> Iterator[tuple[str, int, int]]:
-    """For each part what it is, and the positions in the integer node's inputs of its activation and of its constant."""
+    """For each part what it is, and where its activation and its constant stand in the integer node's inputs."""
     parts = node.attrs["parts"]
     activation, constant = 0, sum(kind != "constant" for kind in parts)
     for kind in parts:

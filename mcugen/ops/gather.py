@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import emit_gather, normal_axis, reshaped
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Importer, Lowering, Spec
+from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Gather(MovementOperator):
         if indices is None:
             raise importer.unsupported(
                 "its indices are computed by the model",
-                "an embedding: look the vectors up in the application and make them the model's input (`--outputs` and a cut)",
+                "an embedding: look its vectors up in the application and export the model without it",
             )
         shape = importer.shape(x)
         axis = normal_axis(importer, int(importer.attr("axis", 0)), len(shape))
@@ -59,9 +59,10 @@ class Gather(MovementOperator):
         x, axis = graph.tensors[node.inputs[0]], node.attrs["axis"]
         indices = node.attrs["indices"]
         if x.shape[axis] > LONGEST_AXIS:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): an axis of {x.shape[axis]} elements,"
-                f" at most {LONGEST_AXIS} have 16-bit indices",
+            raise refusal(
+                node,
+                graph,
+                f"an axis of {x.shape[axis]} elements, at most {LONGEST_AXIS} have 16-bit indices",
                 hint="slice the tensor before it",
             )
         inner = int(np.prod(x.shape[axis + 1 :]))

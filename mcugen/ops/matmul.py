@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import INT32_LIMIT, exact_matmul, quantize_multiplier, requantize_s8
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels import variants
@@ -17,6 +16,7 @@ from mcugen.ops.binary import broadcast_strides
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, Operator, QuantContext, Spec, apply_clip, integer_bounds
+from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ FIELDS = ("zero_point1", "zero_point2", "out_zero_point", "multiplier", "shift",
 class MatMul(Operator):
     """`first` [..., M, K] @ `second` [..., K, N]; with attribute `transpose_second` the second is [..., N, K].
 
-    Operands have the same rank, batch axes broadcast.  Integer meaning: `acc = sum((q1 - z1) * (q2 - z2))`, requantized by
-    `s1 * s2 / s_y`.
+    Operands have the same rank, batch axes broadcast.  Integer meaning: `acc = sum((q1 - z1) * (q2 - z2))`, requantized
+    by `s1 * s2 / s_y`.
     """
 
     name: ClassVar[str] = "matmul"
@@ -74,9 +74,10 @@ class MatMul(Operator):
         ratio = float(first.scale * second.scale / out.scale)
         multiplier, shift = quantize_multiplier(min(ratio, 2.0**29))
         if depth * 255 * 255 * 2.0 ** int(shift[0]) >= INT32_LIMIT:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): {depth} products whose step is"
-                f" {ratio:.4g} times the output's do not fit a 32-bit sum",
+            raise refusal(
+                node,
+                graph,
+                f"{depth} products whose step is {ratio:.4g} times the output's do not fit a 32-bit sum",
                 hint="split the sum, or check the calibration data: the output's range may be far too small",
             )
         attrs: dict[str, Any] = {
@@ -91,7 +92,9 @@ class MatMul(Operator):
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         a = node.attrs
-        first, second = (q.astype(np.float64) - a[z] for q, z in zip(inputs, ("zero_point1", "zero_point2"), strict=True))
+        first, second = (
+            q.astype(np.float64) - a[z] for q, z in zip(inputs, ("zero_point1", "zero_point2"), strict=True)
+        )
         acc = exact_matmul(first, np.swapaxes(second, -1, -2) if a["transpose_second"] else second)
         multiplier, shift = np.asarray(a["multiplier"]), np.asarray(a["shift"])
         return [requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"])]
@@ -101,9 +104,10 @@ class MatMul(Operator):
         out = graph.tensors[node.outputs[0]]
         found = broadcast_strides(first[:-2], second[:-2], 2)
         if found is None:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): batch axes {list(first[:-2])} and"
-                f" {list(second[:-2])} alternate in which operand is broadcast",
+            raise refusal(
+                node,
+                graph,
+                f"batch axes {list(first[:-2])} and {list(second[:-2])} alternate in which operand is broadcast",
                 hint="expand one operand before it",
             )
         (batch_0, batch_1), (strides1, strides2) = found
@@ -142,15 +146,17 @@ class MatMul(Operator):
         for name, first, second, attrs in shapes:
             builder = GraphBuilder(f"matmul_{name}")
             operands = [builder.input("a", first), builder.input("b", second)]
-            attrs = {"transpose_second": False} | attrs
-            yield Case(name, builder.output(builder.emit("matmul", operands, **attrs)))
+            chosen = {"transpose_second": False} | attrs
+            yield Case(name, builder.output(builder.emit("matmul", operands, **chosen)))
 
 
 def _matrix(importer: Importer, name: str) -> Array:
     """A constant operand as one matrix; raises where it is a batch of different ones."""
     data = np.asarray(importer.constant(name))
     if data.ndim > 2 and any(size > 1 for size in data.shape[:-2]):
-        raise importer.unsupported(f"a constant batch of matrices {list(data.shape)}", "split it into one MatMul for each")
+        raise importer.unsupported(
+            f"a constant batch of matrices {list(data.shape)}", "split it into one MatMul for each"
+        )
     return data.reshape(data.shape[-2:]) if data.ndim > 2 else data
 
 

@@ -37,7 +37,9 @@ class MaxPool2d(PoolOperator):
 
     def onnx_attrs(self, importer: Importer, rank: int) -> dict[str, Any]:
         if importer.output_count() > 1:
-            raise importer.unsupported("its output of indices is not supported", "export the model without return_indices")
+            raise importer.unsupported(
+                "its output of indices is not supported", "export the model without return_indices"
+            )
         return {"minimum": False}
 
     def output_quant(self, node: Node, graph: Graph) -> QuantParams | str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_s8
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels import variants
@@ -26,6 +25,7 @@ from mcugen.ops.binary import (
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, Spec, apply_clip, integer_bounds
+from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ class Mul(BinaryOperator):
         ratio = float(operands.first.scale * operands.second.scale / out_quant.scale)
         multiplier, shift = quantize_multiplier(min(ratio, 2.0**29))
         if 255 * 255 * 2.0 ** int(shift[0]) >= INT32_LIMIT:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): a product's step is {ratio:.4g} times"
-                " its output's, which does not fit 32 bits",
+            raise refusal(
+                node,
+                graph,
+                f"a product's step is {ratio:.4g} times its output's, which does not fit 32 bits",
                 hint="check the calibration data: the output's range is far too small for the inputs'",
             )
         attrs: dict[str, Any] = {
@@ -92,7 +93,9 @@ class Mul(BinaryOperator):
             "multiplier": int(multiplier[0]),
             "shift": int(shift[0]),
         }
-        return replace(node, inputs=operands.activations, attrs=attrs | integer_bounds(node, out_quant)), operands.constants
+        return replace(
+            node, inputs=operands.activations, attrs=attrs | integer_bounds(node, out_quant)
+        ), operands.constants
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         a = node.attrs

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import argument, emit_gather, emit_slice, integers, normal_axis
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, Spec
+from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -71,9 +71,10 @@ class Pad(MovementOperator):
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         axes = merged_pads(graph.tensors[node.inputs[0]].shape, node.attrs["pads"])
         if len(axes) > KERNEL_AXES:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): pads along {len(axes)} separate axes,"
-                f" at most {KERNEL_AXES}",
+            raise refusal(
+                node,
+                graph,
+                f"pads along {len(axes)} separate axes, at most {KERNEL_AXES}",
                 hint="split it into two nodes",
             )
         axes = [(1, 0, 0)] * (KERNEL_AXES - len(axes)) + axes
@@ -82,7 +83,11 @@ class Pad(MovementOperator):
         params |= {f"out_{i}": size + before + after for i, (size, before, after) in enumerate(axes)}
         size = graph.tensors[node.outputs[0]].size
         call = KernelCall(
-            "mcugen_pad_s8", ("pad_s8.h",), params | {"value": int(node.attrs["value"])}, cycles=size * 6.0, code_bytes=120
+            "mcugen_pad_s8",
+            ("pad_s8.h",),
+            params | {"value": int(node.attrs["value"])},
+            cycles=size * 6.0,
+            code_bytes=120,
         )
         return [Lowering((call,))]
 

@@ -44,6 +44,8 @@ def _pooled(importer: Importer, op: str, x: str, reduced: Sequence[int], attrs: 
         reduced = range(1 if left else 0, len(reduced) + (1 if left else 0))
     first, last = reduced[0], reduced[-1] + 1
     batch = 1 if first > 0 and shape[0] == 1 else 0
-    outer, taps, inner = (int(np.prod(part, dtype=np.int64)) for part in (shape[batch:first], shape[first:last], shape[last:]))
+    outer, taps, inner = (
+        int(np.prod(part, dtype=np.int64)) for part in (shape[batch:first], shape[first:last], shape[last:])
+    )
     image = reshaped(importer, x, (1, outer, taps, inner))
     return importer.emit(op, [image], kernel=(1, taps), **(WHOLE | attrs))

@@ -50,7 +50,9 @@ def import_resize(importer: Importer) -> Sequence[str]:
     x = importer.inputs()[0]
     mode = importer.attr("mode", "nearest")
     if mode != "nearest":
-        raise importer.unsupported(f"interpolation '{mode}'", "use nearest-neighbour upsampling, or resize in the application")
+        raise importer.unsupported(
+            f"interpolation '{mode}'", "use nearest-neighbour upsampling, or resize in the application"
+        )
     shape, counts = importer.shape(x), []
     for axis, factor in enumerate(resize_factors(importer, shape)):
         indices = nearest_indices(importer, shape[axis], factor)

@@ -1,4 +1,4 @@
-"""Slice: every step-th element along each axis; with step 0 an element is repeated, so broadcasts and tilings come here too."""
+"""Slice: every step-th element along each axis; step 0 repeats one, so broadcasts and tilings come here too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import emit_slice, integers, normal_axis, onnx_type
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Importer, Lowering, Spec
-from mcugen.ops.repetition import import_depth_to_space, import_expand, import_resize, import_space_to_depth, import_tile
+from mcugen.ops.repetition import (
+    import_depth_to_space,
+    import_expand,
+    import_resize,
+    import_space_to_depth,
+    import_tile,
+)
 from mcugen.ops.strided import contiguous_steps, strided_call
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.kernels import variants
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import normal_axis, onnx_type, reshaped
 from mcugen.ops.operator import Case, Importer, Lowering, Operator, QuantContext, Spec
+from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class Softmax(Operator):
     """`x` [..., n] -> probabilities along the last axis, at scale 1/256 and zero point -128.
 
     Integer meaning: `d = max - q`, `e = table[d]` with `table[d] = floor(65535 * exp(-d * s_x) + 0.5)`, `S = sum(e)`,
-    `y = min(127, (e * 256 + S // 2) // S - 128)`, all below 2^32.  Against the real softmax p of the dequantized input the
-    error is at most `1/512 + (1 + n * p) / 131070`, and 1/256 where p > 255/256 (probability 1 saturates): each table entry
-    is off by at most a half, S by n halves, and S is at least 65535 since the largest entry is in it.
+    `y = min(127, (e * 256 + S // 2) // S - 128)`, all below 2^32.  Against the real softmax p of the dequantized input
+    the error is at most `1/512 + (1 + n * p) / 131070`, or 1/256 where the result is 127 (probability 1 saturates):
+    each table entry is off by at most a half, S by n halves, and S is at least 65535 as the largest entry is in it.
     """
 
     name: ClassVar[str] = "softmax"
@@ -56,7 +56,7 @@ class Softmax(Operator):
         axis = normal_axis(importer, int(importer.attr("axis", -1)), rank)
         if axis == rank - 1:
             return [importer.emit("softmax", [source])]
-        perm = tuple(i for i in range(rank) if i != axis) + (axis,)
+        perm = (*(i for i in range(rank) if i != axis), axis)
         y = importer.emit("softmax", [importer.emit("transpose", [source], perm=perm)])
         return [importer.emit("transpose", [y], perm=tuple(int(i) for i in np.argsort(perm)))]
 
@@ -73,9 +73,10 @@ class Softmax(Operator):
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         columns = graph.tensors[node.inputs[0]].shape[-1]
         if columns > LONGEST_ROW:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): softmax over {columns} values,"
-                f" at most {LONGEST_ROW} fit a 32-bit sum",
+            raise refusal(
+                node,
+                graph,
+                f"softmax over {columns} values, at most {LONGEST_ROW} fit a 32-bit sum",
                 hint="cut the graph before it with `--outputs`",
             )
         scale = float(context.activations[node.inputs[0]].scale)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcugen.errors import UnsupportedModel
 from mcugen.graph import Node
+from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
 KERNEL_AXES = 6
@@ -36,8 +36,10 @@ def strided_call(node: Node, sizes: Sequence[int], steps: Sequence[int], offset:
     """Writes `sizes` elements in order; entry i of an axis is read at i * step, from `offset` on."""
     merged = merged_steps(sizes, steps)
     if len(merged) > KERNEL_AXES:
-        raise UnsupportedModel(
-            f"node '{', '.join(node.origin) or node.name}' ({node.op}): it moves {len(merged)} separate axes, at most {KERNEL_AXES}",
+        raise refusal(
+            node,
+            None,
+            f"it moves {len(merged)} separate axes, at most {KERNEL_AXES}",
             hint="split it into two nodes",
         )
     merged = [(1, 0)] * (KERNEL_AXES - len(merged)) + merged

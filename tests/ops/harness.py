@@ -1,4 +1,4 @@
-"""Quantizes an operator's cases by minimum and maximum, and runs their kernel calls as C against the integer reference."""
+"""Quantizes an operator's cases by minimum and maximum, and runs their kernels as C against the integer reference."""
 
 from __future__ import annotations
 
@@ -19,9 +19,25 @@ from mcugen.targets import load_target
 Array = npt.NDArray[np.generic]
 
 RUNTIME = Path(__file__).parents[2] / "runtime_c"
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes", "-Werror"]
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wcast-qual",
+    "-Wstrict-prototypes",
+    "-Werror",
+]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t"}
+C_TYPES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+}
 SAMPLES = 8
 
 
@@ -128,7 +144,9 @@ class _Source:
         self.lines: list[str] = []
         self.count = 0
 
-    def add_node(self, case: QuantizedCase, node: Node, calls: tuple[KernelCall, ...], *, in_place: bool = False) -> None:
+    def add_node(
+        self, case: QuantizedCase, node: Node, calls: tuple[KernelCall, ...], *, in_place: bool = False
+    ) -> None:
         number = self.count
         self.count += 1
         activations = [name for name in node.inputs if not case.graph.is_constant(name)]
@@ -176,10 +194,12 @@ class _Source:
             "        }\n    }\n}\n"
         )
         runs = "".join(f"    run{i}();\n" for i in range(self.count))
-        return f"#include <stdio.h>\n{head}{compare}" + "\n".join(self.lines) + f"\nint main(void)\n{{\n{runs}    return 0;\n}}\n"
+        return (
+            f"#include <stdio.h>\n{head}{compare}"
+            + "\n".join(self.lines)
+            + f"\nint main(void)\n{{\n{runs}    return 0;\n}}\n"
+        )
 
 
 def _offset(name: str, offsets: tuple[int, ...], index: int) -> str:
     return f"{name} + {offsets[index]}" if index < len(offsets) and offsets[index] else name
-
-

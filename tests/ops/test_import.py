@@ -30,8 +30,8 @@ def model(
     outputs: int = 1,
     **attrs: Any,
 ) -> onnx.ModelProto:
-    """A model of one node.  Inputs are the tensors of `shapes`, then the constants; a `None` among `constants` is where a
-    tensor goes, so that a constant can come first."""
+    """A model of one node.  Inputs are the tensors of `shapes`, then the constants; a `None` among `constants` is where
+    a tensor goes, so that a constant can come first."""
     order = constants or []
     if not any(data is None for data in order):
         order = [None] * len(shapes) + order
@@ -48,9 +48,14 @@ def model(
         names.append(name)
     results = [f"y{i}" for i in range(outputs)]
     node = helper.make_node(op, names, results, name="n", **attrs)
-    infos = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in results[: 1 if op == "MaxPool" else None]]
+    infos = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        for name in results[: 1 if op == "MaxPool" else None]
+    ]
     graph = helper.make_graph([node], "g", graph_inputs, infos, initializers)
-    return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8))
+    return onnx.shape_inference.infer_shapes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    )
 
 
 def check(proto: onnx.ModelProto, folder: Path) -> None:
@@ -144,10 +149,17 @@ MOVEMENT = [
     model("Split", [(1, 7, 4)], outputs=2, axis=1, split=[3, 4], opset=11),
     model("Expand", [(1, 3, 1)], [ints(2, 1, 1, 4)]),
     model("Tile", [(1, 3, 4)], [ints(1, 2, 3)]),
-    model("Resize", [(1, 3, 4, 5)], [OMITTED, np.array([1, 1, 2, 3], np.float32)], coordinate_transformation_mode="asymmetric"),
+    model(
+        "Resize",
+        [(1, 3, 4, 5)],
+        [OMITTED, np.array([1, 1, 2, 3], np.float32)],
+        coordinate_transformation_mode="asymmetric",
+    ),
     model("Resize", [(1, 3, 4, 5)], [OMITTED, OMITTED, ints(1, 3, 8, 10)]),
     model("Resize", [(1, 3, 4, 5)], [OMITTED, np.array([1, 1, 1.5, 0.6], np.float32)]),
-    model("Resize", [(1, 3, 4, 5)], [OMITTED, OMITTED, ints(1, 3, 9, 7)], coordinate_transformation_mode="align_corners"),
+    model(
+        "Resize", [(1, 3, 4, 5)], [OMITTED, OMITTED, ints(1, 3, 9, 7)], coordinate_transformation_mode="align_corners"
+    ),
     model("Upsample", [(1, 3, 4, 5)], [np.array([1, 1, 2, 2], np.float32)], opset=9),
     model("Gather", [(1, 7, 4)], [ints(2, 0, 0)], axis=1),
     model("Gather", [(1, 7, 4)], [ints(-1).reshape(())], axis=-1),
