@@ -153,7 +153,7 @@ class UnicornMachine:
                     predicated.add(key)
 
         def on_access(_uc: object, _access: int, address: int, size: int, _value: int, _data: object) -> None:
-            if blocks and blocks[-1] in predicated:
+            if predicated and blocks[-1] in predicated:
                 self._clear_predication()
             if address & (size - 1):
                 unaligned.append(len(blocks) - 1)

@@ -1,4 +1,4 @@
-"""Where the C files are that mcugen brings, and how optional Python packages are imported."""
+"""Where the start-up files are, and how packages are imported that only some commands need."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from pathlib import Path
 from types import ModuleType
 
 from mcugen.errors import ToolchainError
-
-_PACKAGE = Path(__file__).resolve().parents[1]
+from mcugen.resources import resource_folder
 
 
 def baremetal_folder() -> Path:
-    """The folder of start-up files and linker scripts: inside an installed package, or beside it in a checkout."""
-    inside = _PACKAGE / "runtime_c" / "baremetal"
-    return inside if inside.is_dir() else _PACKAGE.parent / "runtime_c" / "baremetal"
+    """The folder of start-up files and linker scripts."""
+    return resource_folder("runtime_c") / "baremetal"
 
 
 def require(module: str, *, package: str | None = None, purpose: str) -> ModuleType:

@@ -46,7 +46,7 @@ def simulate(
     timeout: float = 300.0,
     progress: Progress | None = None,
 ) -> Simulation:
-    """Compiles a model for a target, runs it there on every vector, and says what the dearest of the counted runs costs.
+    """Compiles a model for a target, runs it there on every vector, and says what the dearest counted run costs.
 
     `vectors` is one int8 array [samples, bytes] an input, `golden` one an output.  `emulator` is "unicorn" or "qemu",
     by default the target's own.  `counted` is how many of the first samples are measured, which is slower.  `keep_elf`
