@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Lines = Sequence["str | Table"]
 
 
-def table(*columns: str, title: str | None = None) -> Table:
+def table(*columns: str) -> Table:
     """A table without frame; a column whose name begins with `>` holds numbers."""
-    result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    result = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:
         right = column.startswith(">")
         result.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right)

@@ -1,0 +1,136 @@
+"""What all commands share: how errors, results, warnings and progress are shown, and the types of option values."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mcugen.config import parse_count, parse_shape, parse_size
+from mcugen.errors import McugenError
+from mcugen.report.json_report import json_text
+from mcugen.report.text import Lines
+
+SCHEMA = 1
+"""Raised when a key of the JSON output changes its meaning or goes."""
+PIPE_WIDTH = 160
+TRACEBACK = "mcugen.traceback"
+
+
+class Commands(click.Group):
+    """A group whose commands end a user's mistake with `error:` and `hint:` and the error's exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except McugenError as error:
+            _show_error(error.message, error.hint)
+            ctx.exit(error.exit_code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if ctx.meta.get(TRACEBACK):
+                raise
+            reason = str(error).splitlines()[0] if str(error) else "no message"
+            _show_error(
+                f"unexpected {type(error).__name__}: {reason}",
+                "this is a defect of mcugen: the same command with `--traceback` shows where; please report it",
+            )
+            ctx.exit(1)
+
+
+def _show_error(message: str, hint: str | None) -> None:
+    console = _stderr()
+    console.print("error:", style="bold red", end=" ")
+    console.print(message)
+    if hint:
+        console.print(f"  hint: {hint}")
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command has."""
+
+    def keep(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.meta[TRACEBACK] = True
+
+    command = click.option(
+        "--traceback", is_flag=True, expose_value=False, callback=keep, help="Show where an unexpected error arose."
+    )(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def example(text: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExample:\n  " + text
+
+
+def warn(text: str) -> None:
+    """A warning on stderr."""
+    console = _stderr()
+    console.print("warning:", style="bold yellow", end=" ")
+    console.print(text)
+
+
+def show(command: str, record: Mapping[str, Any], lines: Callable[[], Lines], *, as_json: bool) -> None:
+    """A result on stdout: its record as JSON, or its lines for people."""
+    if as_json:
+        click.echo(json_text({"schema": SCHEMA, "command": command, **record}), nl=False)
+        return
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, emoji=False, width=PIPE_WIDTH)
+    for line in lines():
+        console.print(line)
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress function that draws a bar a stage on stderr, if that is a terminal."""
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_stderr(), transient=True, disable=not sys.stderr.isatty()) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield advance
+
+
+class _Parsed(click.ParamType):  # type: ignore[type-arg]
+    """A value that a function of `config` reads."""
+
+    def __init__(self, name: str, parse: Callable[[Any], Any], ready: type) -> None:
+        self.name, self._parse, self._ready = name, parse, ready
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, self._ready) and not isinstance(value, bool):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ValueError("no name given")
+    return names
+
+
+SIZE = _Parsed("size", parse_size, int)
+COUNT = _Parsed("count", parse_count, int)
+SHAPE = _Parsed("name=shape", parse_shape, tuple)
+NAMES = _Parsed("names", _names, tuple)

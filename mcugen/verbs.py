@@ -1,0 +1,290 @@
+"""The verbs of mcugen on models and built folders: what the commands do, and the public Python API."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen import evaluation, pipeline, simulation, verification
+from mcugen.errors import CalibrationError, McugenError, ToolchainError, VerificationFailed
+from mcugen.evaluation import Evaluation, quantize_input
+from mcugen.graph import Graph
+from mcugen.package import Package, open_package
+from mcugen.pipeline import Compiled, Quantized
+from mcugen.plan.schedule import Goal
+from mcugen.quantize.calibration import load_samples
+from mcugen.run.host import HostModel
+from mcugen.run.toolchain import find_cross_compiler, find_host_compiler
+from mcugen.simulation import Simulation
+from mcugen.targets import Target, list_targets
+from mcugen.verification import Verification, verification_vectors
+
+Array = npt.NDArray[Any]
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, how much of it is done, and how much there is."""
+Samples = Any
+"""What `load_samples` takes: an .npz, .npy or folder, a mapping by input name, an array, or an iterable of samples."""
+
+SYNTHETIC = (
+    "no calibration data: the ranges of all activations were taken from random noise, so the accuracy is unknown and "
+    "likely bad; give real inputs with `--calibrate data.npz`"
+)
+
+
+def load(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] = ()) -> Graph:
+    """The canonical float graph of an ONNX file.
+
+    `shapes` gives static shapes to inputs by name; `outputs` cuts the graph at these tensors.  Raises
+    UnsupportedModel naming the file, every node that cannot be compiled, and the remedy.
+    """
+    return pipeline.load(path, shapes=shapes, outputs=outputs)
+
+
+def quantize(
+    graph: Graph,
+    samples: Samples | None = None,
+    *,
+    observer: str = "mse",
+    float_graph: Graph | None = None,
+    progress: Progress | None = None,
+) -> Quantized:
+    """The int8 graph of a float graph, calibrated on samples (None: synthetic noise, with a note in the report).
+
+    `observer` is minmax, percentile, mse or entropy; `float_graph` is the model to compare with, where `graph` was
+    pruned.  Raises CalibrationError where the samples do not fit the model's inputs.
+    """
+    data = None if samples is None else load_samples(graph, samples)
+    quantized = pipeline.quantize(graph, data, observer=observer, float_graph=float_graph, progress=progress)
+    return quantized if data is not None else pipeline.with_notes(quantized, [SYNTHETIC])
+
+
+def compile(
+    quantized: Quantized,
+    *,
+    target: str | Target = "cortex-m",
+    goal: Goal | None = None,
+    name: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Compiled:
+    """Plan and emit C for a target; `.write(folder)` puts it on disk.  Raises DoesNotFit."""
+    return pipeline.compile_model(quantized, target=target, goal=goal, name=name, options=options)
+
+
+def as_package(folder: str | Path | Package) -> Package:
+    return folder if isinstance(folder, Package) else open_package(folder)
+
+
+@contextlib.contextmanager
+def on_host(package: Package, *, compiler: str | None = None, trace: bool = False) -> Iterator[HostModel]:
+    """The package's C, compiled for this computer and loaded.  Raises ToolchainError."""
+    ram = package.report["ram"]
+    with HostModel(
+        package.sources,
+        package.includes,
+        interface=package.interface,
+        arena_size=ram["arena"],
+        arena_align=ram["alignment"],
+        compiler=find_host_compiler(compiler),
+        trace=trace,
+    ) as model:
+        yield model
+
+
+def verify(
+    folder: str | Path | Package,
+    *,
+    data: Samples | None = None,
+    layers: bool = False,
+    compiler: str | None = None,
+    vectors: Mapping[str, Array] | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Compile the folder's C for this computer and compare every output byte with the NumPy reference.
+
+    On the stored calibration samples (or `data`), random inputs and extremes; with `layers` every layer too, over some
+    of them.  Raises VerificationFailed naming layer, vector, index, expected and got.
+    """
+    package = as_package(folder)
+    graph = package.graph
+    if vectors is None:
+        vectors = verification_vectors(graph, package.vectors if data is None else integer_samples(package, data))
+    step = None if progress is None else lambda done, total: progress("verify", done, total)
+    with contextlib.ExitStack() as stack:
+        model = stack.enter_context(on_host(package, compiler=compiler))
+        traced = stack.enter_context(on_host(package, compiler=compiler, trace=True)) if layers else None
+        try:
+            return verification.verify_package(package, model, vectors, traced=traced, progress=step)
+        except VerificationFailed:
+            if layers:
+                raise
+            # the same comparison again, so that the message can name the layer
+            traced = stack.enter_context(on_host(package, compiler=compiler, trace=True))
+            verification.verify_package(package, model, vectors, traced=traced)
+            raise
+
+
+def integer_samples(package: Package, data: Samples) -> dict[str, Array]:
+    """Real samples as the integers that the C takes; raises CalibrationError."""
+    real = load_samples(package.float_graph, data)
+    return {name: quantize_input(package.graph, name, real[name]) for name in package.graph.inputs}
+
+
+def infer(
+    folder: str | Path | Package,
+    inputs: Samples,
+    *,
+    raw: bool = False,
+    compiler: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Array]:
+    """Outputs `[N, ...]` by name of the compiled C on this computer: float32, or with `raw` integers for integers."""
+    package = as_package(folder)
+    integers = _raw_samples(package, inputs) if raw else integer_samples(package, inputs)
+    with on_host(package, compiler=compiler) as model:
+        outputs = verification.run_integers(package, model, integers)
+    if raw:
+        return outputs
+    return {name: _real(package, name, array) for name, array in outputs.items()}
+
+
+def _real(package: Package, name: str, integers: Array) -> Array:
+    quant = package.graph.tensors[name].quant
+    assert quant is not None
+    return quant.dequantize(integers).astype(np.float32)
+
+
+def _raw_samples(package: Package, inputs: Samples) -> dict[str, Array]:
+    samples = load_samples(package.float_graph, inputs)
+    for name, array in samples.items():
+        dtype = package.graph.tensors[name].dtype
+        info = np.iinfo(dtype)
+        if not np.array_equal(array, np.clip(np.rint(array), info.min, info.max)):
+            raise CalibrationError(
+                f"input '{name}' holds values that are no {dtype} integers",
+                hint=f"`--raw` takes integers from {info.min} to {info.max}",
+            )
+        samples[name] = array.astype(dtype)
+    return samples
+
+
+def evaluate(
+    folder: str | Path | Package,
+    data: Samples,
+    *,
+    labels: Array | None = None,
+    compiler: str | None = None,
+) -> Evaluation:
+    """Fidelity of the compiled C to the float model on data, and top-1 where there are labels.
+
+    Labels `[N]` (negative: unknown) come from `labels`, or from the array `y` of an .npz.  Raises CalibrationError.
+    """
+    package = as_package(folder)
+    samples = load_samples(package.float_graph, data)
+    known = stored_labels(data) if labels is None else labels
+    count = len(next(iter(samples.values())))
+    if known is not None and (known.shape != (count,) or known.dtype.kind not in "iu"):
+        raise CalibrationError(
+            f"the labels 'y' are {known.dtype} {list(known.shape)} for {count} samples",
+            hint="labels are one integer a sample",
+        )
+    with on_host(package, compiler=compiler) as model:
+        return evaluation.evaluate_package(package, model, samples, known)
+
+
+def stored_labels(data: Samples) -> Array | None:
+    """The array `y` of an .npz or a mapping, if it has one that could be labels."""
+    if isinstance(data, Mapping):
+        return np.asarray(data["y"]) if "y" in data else None
+    if isinstance(data, (str, Path)) and Path(data).suffix == ".npz":
+        with np.load(data, allow_pickle=False) as stored:
+            return stored["y"] if "y" in stored.files else None
+    return None
+
+
+def simulate(
+    folder: str | Path | Package,
+    target: str | Target | None = None,
+    *,
+    cpu: str | None = None,
+    elf: str | Path | None = None,
+    vectors: int = simulation.DEFAULT_VECTORS,
+    compiler: str | None = None,
+    emulator: str | None = None,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Run the folder's C on an emulated core, compare it with the reference bit for bit, and say what it costs there.
+
+    `target` defaults to the one it was built for, `cpu` picks a core for a target that runs on several; `elf` keeps the
+    program, with `bench_begin` and `bench_end` around one inference.  Raises VerificationFailed and ToolchainError.
+    """
+    package = as_package(folder)
+    core = simulation.core_of(target or package.report["target"], cpu)
+    step = None if progress is None else lambda done, total: progress("simulate", done, total)
+    return simulation.simulate_package(
+        package,
+        core,
+        elf=None if elf is None else Path(elf),
+        vectors=vectors,
+        compiler=compiler,
+        emulator=emulator,
+        progress=step,
+    )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `write_outputs` wrote."""
+
+    samples: int
+    shapes: Mapping[str, Sequence[int]]
+
+
+def write_outputs(path: Path, outputs: Mapping[str, Array]) -> Written:
+    """Write outputs by name to an .npz; raises McugenError where the place cannot be written."""
+    try:
+        with path.open("wb") as file:
+            np.savez(file, **dict(outputs))  # type: ignore[arg-type]
+    except OSError as error:
+        raise McugenError(
+            f"{path}: cannot write: {error.strerror or error}", hint="choose another place with `--outputs`"
+        ) from None
+    return Written(len(next(iter(outputs.values()))), {name: array.shape for name, array in outputs.items()})
+
+
+def target_records() -> list[dict[str, Any]]:
+    """Every built-in target as plain data, with what is installed for it on this computer."""
+    return [_target_record(target) for target in list_targets()]
+
+
+def _target_record(target: Target) -> dict[str, Any]:
+    try:
+        compiler: str | None = find_cross_compiler(target).version
+    except ToolchainError:
+        compiler = None
+    return {
+        "name": target.name,
+        "description": target.description,
+        "aliases": list(target.aliases),
+        "family": target.family,
+        "variants": list(target.variants),
+        "compiler": compiler,
+        "emulator": target.emulator,
+        "emulator_installed": _emulator_installed(target),
+        "cycles_modelled": target.cycles is not None,
+    }
+
+
+def _emulator_installed(target: Target) -> bool:
+    if target.emulator == "unicorn":
+        return importlib.util.find_spec("unicorn") is not None
+    if target.emulator == "qemu":
+        return target.qemu is not None and shutil.which(target.qemu.program) is not None
+    return True
