@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from mcugen.simulation import Simulation as Simulation
     from mcugen.targets import Target as Target
     from mcugen.targets import load_target as load_target
+    from mcugen.verbs import Pruned as Pruned
     from mcugen.verbs import compile as compile
     from mcugen.verbs import evaluate as evaluate
     from mcugen.verbs import infer as infer
     from mcugen.verbs import load as load
+    from mcugen.verbs import prune as prune
     from mcugen.verbs import quantize as quantize
     from mcugen.verbs import simulate as simulate
     from mcugen.verbs import verify as verify
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ERRORS = "CalibrationError DoesNotFit McugenError ToolchainError UnsupportedModel VerificationFailed"
-_VERBS = "compile evaluate infer load quantize simulate verify"
+_VERBS = "compile evaluate infer load prune quantize simulate verify"
 _HOMES = {
     "build_flow": "Built build",
     "config": "BuildOptions",
@@ -62,7 +64,7 @@ _HOMES = {
     "plan.schedule": "Goal",
     "simulation": "Simulation",
     "targets": "Target load_target",
-    "verbs": _VERBS,
+    "verbs": f"Pruned {_VERBS}",
     "verification": "Verification",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -23,6 +23,7 @@ from mcugen.report.units import bytes_text
 from mcugen.run.toolchain import Compiler, find_cross_compiler, find_host_compiler
 from mcugen.simulation import flash_record, link_sizes
 from mcugen.targets import Target, load_target
+from mcugen.verbs import Pruned
 from mcugen.verification import verification_vectors
 
 Progress = Callable[[str, int, int], None]
@@ -92,7 +93,13 @@ def prepare(
     graph = verbs.load(model, shapes=options.shape, outputs=options.outputs)
     dump.graph("float.txt", graph)
     samples = None if options.calibrate is None else load_samples(graph, options.calibrate)
-    quantized = verbs.quantize(graph, samples, observer=options.observer, progress=progress)
+    pruned: Graph | Pruned = graph
+    if options.prune is not None or options.prune_channels is not None:
+        pruned = verbs.prune(
+            graph, samples, weights=options.prune, scope=options.prune_scope, channels=options.prune_channels
+        )
+        dump.graph("pruned.txt", pruned.graph)
+    quantized = verbs.quantize(pruned, samples, observer=options.observer, progress=progress)
     dump.graph("int8.txt", quantized.graph)
     return quantized
 
@@ -123,8 +130,14 @@ def _ignore(_text: str) -> None:
 
 
 def _host_choice(compiler: str | None) -> str | None:
-    """`--compiler` chooses for the target; on this computer only zig, gcc and clang mean something by that name."""
-    return compiler if compiler in ("gcc", "clang", "zig") else None
+    """`--compiler` chooses for the target; this computer follows where it has a compiler of that name."""
+    if compiler not in ("gcc", "clang", "zig"):
+        return None
+    try:
+        find_host_compiler(compiler)
+    except ToolchainError:
+        return None
+    return compiler
 
 
 def _cross_choice(compiler: str | None) -> str | None:

@@ -12,6 +12,7 @@ import mcugen
 from mcugen import config
 from mcugen.cli_support import COUNT, NAMES, SHAPE, SIZE, Commands, common, example, progress_bars, show, warn
 from mcugen.errors import McugenError
+from mcugen.prune.magnitude import SCOPES
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
 
@@ -66,9 +67,7 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], as_js
 @click.option("--ram", type=SIZE, help="Limit of the arena in RAM, e.g. 20K.")
 @click.option("--cycles", type=COUNT, help="Limit of modelled cycles of an inference, e.g. 5M.")
 @click.option("--prune", type=FRACTION, help="Fraction of weights to zero.")
-@click.option(
-    "--prune-scope", type=click.Choice(config.SCOPES), default="global", show_default=True, help="Of --prune."
-)
+@click.option("--prune-scope", type=click.Choice(SCOPES), default="global", show_default=True, help="Of --prune.")
 @click.option("--prune-channels", type=FRACTION, help="Fraction of channels to remove.")
 @COMPILER
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Prove the C against the reference first.")
@@ -241,7 +240,7 @@ def ops(as_json: bool) -> None:
 @common
 def targets(as_json: bool) -> None:
     """List the targets, and which compiler and emulator is installed for each."""
-    from mcugen.verbs import target_records
+    from mcugen.inspection import target_records
 
     rows = target_records()
     show("targets", {"targets": rows}, lambda: [text.targets_table(rows)], as_json=as_json)

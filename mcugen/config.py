@@ -21,7 +21,6 @@ else:
 
 CONFIG_FILE = "mcugen.toml"
 GOALS = ("balanced", "speed", "size", "ram")
-SCOPES = ("global", "layer")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _LOCAL = frozenset(("output", "dump", "verify", "layers"))
 """Options that say where and how a build is done, not what comes out of it."""

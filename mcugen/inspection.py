@@ -1,7 +1,9 @@
-"""What a model holds, and what of it mcugen cannot compile."""
+"""What a model holds and what of it cannot be compiled; what targets there are and what is installed for them."""
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import Any
 
 import onnx
 
-from mcugen.errors import UnsupportedModel
+from mcugen.errors import ToolchainError, UnsupportedModel
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.pipeline import load
+from mcugen.run.toolchain import find_cross_compiler
+from mcugen.targets import Target, list_targets
 
 
 def inspect_model(
@@ -88,3 +92,34 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
         "macs": operator(node.op).cost(node, graph).macs,
         "parameters": sum(graph.tensors[name].size for name in node.inputs if graph.is_constant(name)),
     }
+
+
+def target_records() -> list[dict[str, Any]]:
+    """Every built-in target as plain data, with what is installed for it on this computer."""
+    return [_target_record(target) for target in list_targets()]
+
+
+def _target_record(target: Target) -> dict[str, Any]:
+    try:
+        compiler: str | None = find_cross_compiler(target).version
+    except ToolchainError:
+        compiler = None
+    return {
+        "name": target.name,
+        "description": target.description,
+        "aliases": list(target.aliases),
+        "family": target.family,
+        "variants": list(target.variants),
+        "compiler": compiler,
+        "emulator": target.emulator,
+        "emulator_installed": _emulator_installed(target),
+        "cycles_modelled": target.cycles is not None,
+    }
+
+
+def _emulator_installed(target: Target) -> bool:
+    if target.emulator == "unicorn":
+        return importlib.util.find_spec("unicorn") is not None
+    if target.emulator == "qemu":
+        return target.qemu is not None and shutil.which(target.qemu.program) is not None
+    return True

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen import evaluation, pipeline, simulation, verification
-from mcugen.errors import CalibrationError, McugenError, ToolchainError, VerificationFailed
+from mcugen.errors import CalibrationError, McugenError, VerificationFailed
 from mcugen.evaluation import Evaluation, quantize_input
 from mcugen.graph import Graph
 from mcugen.package import Package, open_package
 from mcugen.pipeline import Compiled, Quantized
 from mcugen.plan.schedule import Goal
+from mcugen.prune.channels import choose_channels, remove_channels
+from mcugen.prune.magnitude import prune_weights
+from mcugen.prune.report import PruneReport, prune_report
 from mcugen.quantize.calibration import load_samples
 from mcugen.run.host import HostModel
-from mcugen.run.toolchain import find_cross_compiler, find_host_compiler
+from mcugen.run.toolchain import find_host_compiler
 from mcugen.simulation import Simulation
-from mcugen.targets import Target, list_targets
+from mcugen.targets import Target
 from mcugen.verification import Verification, verification_vectors
 
 Array = npt.NDArray[Any]
@@ -48,21 +49,57 @@ def load(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None,
     return pipeline.load(path, shapes=shapes, outputs=outputs)
 
 
-def quantize(
+@dataclass(frozen=True)
+class Pruned:
+    """A pruned float graph, the graph it was, and what was removed where at what cost in dB on the samples."""
+
+    graph: Graph
+    before: Graph
+    report: PruneReport
+
+
+def prune(
     graph: Graph,
     samples: Samples | None = None,
     *,
+    weights: float | None = None,
+    scope: str = "global",
+    channels: float | None = None,
+) -> Pruned:
+    """Remove a fraction of the channels (structured), then set a fraction of the weights left to zero (magnitude).
+
+    `scope` is global or layer, for `weights`.  With samples the biases are corrected to keep each layer's mean.  Raises
+    McugenError for fractions outside [0, 1), and CalibrationError where the samples do not fit the model's inputs.
+    """
+    data = None if samples is None else load_samples(graph, samples)
+    result, keep = graph, None
+    if channels is not None:
+        keep = choose_channels(graph, channels, data)
+        result = remove_channels(graph, keep, data)
+    if weights is not None:
+        result = prune_weights(result, weights, scope=scope, samples=data)
+    return Pruned(result, graph, prune_report(graph, result, data, keep=keep))
+
+
+def quantize(
+    graph: Graph | Pruned,
+    samples: Samples | None = None,
+    *,
     observer: str = "mse",
-    float_graph: Graph | None = None,
     progress: Progress | None = None,
 ) -> Quantized:
     """The int8 graph of a float graph, calibrated on samples (None: synthetic noise, with a note in the report).
 
-    `observer` is minmax, percentile, mse or entropy; `float_graph` is the model to compare with, where `graph` was
-    pruned.  Raises CalibrationError where the samples do not fit the model's inputs.
+    `observer` is minmax, percentile, mse or entropy.  A pruned graph is still compared with the graph that it was.
+    Raises CalibrationError where the samples do not fit the model's inputs.
     """
-    data = None if samples is None else load_samples(graph, samples)
-    quantized = pipeline.quantize(graph, data, observer=observer, float_graph=float_graph, progress=progress)
+    pruned = graph if isinstance(graph, Pruned) else None
+    real = graph if isinstance(graph, Graph) else graph.graph
+    data = None if samples is None else load_samples(real, samples)
+    before = real if pruned is None else pruned.before
+    quantized = pipeline.quantize(real, data, observer=observer, float_graph=before, progress=progress)
+    if pruned is not None:
+        quantized = replace(quantized, facts={**quantized.facts, "pruning": pruned.report.to_dict()})
     return quantized if data is not None else pipeline.with_notes(quantized, [SYNTHETIC])
 
 
@@ -257,34 +294,3 @@ def write_outputs(path: Path, outputs: Mapping[str, Array]) -> Written:
             f"{path}: cannot write: {error.strerror or error}", hint="choose another place with `--outputs`"
         ) from None
     return Written(len(next(iter(outputs.values()))), {name: array.shape for name, array in outputs.items()})
-
-
-def target_records() -> list[dict[str, Any]]:
-    """Every built-in target as plain data, with what is installed for it on this computer."""
-    return [_target_record(target) for target in list_targets()]
-
-
-def _target_record(target: Target) -> dict[str, Any]:
-    try:
-        compiler: str | None = find_cross_compiler(target).version
-    except ToolchainError:
-        compiler = None
-    return {
-        "name": target.name,
-        "description": target.description,
-        "aliases": list(target.aliases),
-        "family": target.family,
-        "variants": list(target.variants),
-        "compiler": compiler,
-        "emulator": target.emulator,
-        "emulator_installed": _emulator_installed(target),
-        "cycles_modelled": target.cycles is not None,
-    }
-
-
-def _emulator_installed(target: Target) -> bool:
-    if target.emulator == "unicorn":
-        return importlib.util.find_spec("unicorn") is not None
-    if target.emulator == "qemu":
-        return target.qemu is not None and shutil.which(target.qemu.program) is not None
-    return True
