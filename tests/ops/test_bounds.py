@@ -63,6 +63,41 @@ def test_softmax_refuses_rows_whose_sum_could_wrap() -> None:
     assert 65537 * 65535 < 2**32 and 65535 * 256 + 65537 * 65535 // 2 < 2**32
 
 
+@pytest.mark.parametrize("columns", [2, 7, 32, 300, 4096])
+@pytest.mark.parametrize("gain", [0.05, 1.0, 20.0])
+def test_layer_norm_stays_within_its_bound(columns: int, gain: float) -> None:
+    rng = np.random.default_rng(columns)
+    builder = GraphBuilder("layer_norm")
+    scale, offset = gain * rng.normal(size=columns), rng.normal(size=columns)
+    inputs = [builder.input("x0", (1, columns)), builder.constant(scale, "scale"), builder.constant(offset, "offset")]
+    graph = builder.output(builder.emit("layer_norm", inputs, epsilon=1e-3))
+    step = 0.04 * gain
+    quants = {"x0": QuantParams.per_tensor(0.02, 3), graph.outputs[0]: QuantParams.per_tensor(step, -7)}
+    program = integer(graph, quants)
+    q = np.clip(rng.normal(size=(50, columns)) * rng.uniform(0, 100, (50, 1)), -128, 127).astype(np.int8)
+    q[:2] = -128
+    q[0, 0] = 127
+    got = reference(program, {"x0": q})[graph.outputs[0]].astype(np.float64)
+    a = program.nodes[0].attrs
+    x = q.astype(np.float64)
+    spread = columns**2 * x.var(axis=1, keepdims=True)
+    u = columns * (x - x.mean(axis=1, keepdims=True)) / np.sqrt(spread + a["epsilon"])
+    want = np.clip((u * scale + offset) / step - 7, -128, 127)
+    bits, shift = a["fraction_bits"], a["shift"]
+    bound = np.abs(scale) / step * (2.0 ** -(bits + 1) + 2.0**-14 * np.abs(u))
+    bound += 2.0**-shift * (np.abs(u) * 2.0**bits + 2) / 2
+    assert np.all(np.abs(got - want) <= 0.5 + bound + 1e-6)
+    assert bound.max() < 0.6
+
+
+def test_layer_norm_refuses_rows_that_are_too_long() -> None:
+    builder = GraphBuilder("layer_norm")
+    inputs = [builder.input("x0", (1, 32769)), builder.constant(np.ones(32769)), builder.constant(np.zeros(32769))]
+    graph = builder.output(builder.emit("layer_norm", inputs, epsilon=1e-5))
+    with pytest.raises(UnsupportedModel, match="32768"):
+        integer(graph, {name: QuantParams.per_tensor(0.1, 0) for name in ("x0", graph.outputs[0])})
+
+
 @pytest.mark.parametrize("ratio", [0.3, 1.0, 40.0])
 def test_average_pool_rounds_once(ratio: float) -> None:
     """Half a step, plus what 24 bits of multiplier lose over the largest sum."""

@@ -127,6 +127,12 @@ POOLS = [
     model("GlobalAveragePool", [(1, 3, 11)]),
 ]
 
+NORMALIZATION = [
+    model("LayerNormalization", [(1, 4, 6)], [floats(6), floats(6, seed=1)]),
+    model("LayerNormalization", [(1, 4, 6)], [floats(6)], epsilon=0.1),
+    model("LayerNormalization", [(1, 4, 6)], [floats(4, 6), floats(4, 6, seed=1)], axis=1),
+]
+
 SOFTMAX = [
     model("Softmax", [(1, 10)]),
     model("Softmax", [(1, 4, 5)], axis=1),
@@ -222,6 +228,11 @@ def test_arithmetic(proto: onnx.ModelProto, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("proto", POOLS, ids=labels(POOLS))
 def test_pools(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    check(proto, tmp_path)
+
+
+@pytest.mark.parametrize("proto", NORMALIZATION, ids=labels(NORMALIZATION))
+def test_normalization(proto: onnx.ModelProto, tmp_path: Path) -> None:
     check(proto, tmp_path)
 
 
