@@ -201,10 +201,16 @@ class _Reader:
                 [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in dict.fromkeys(names)],
                 [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in node.output if n],
             )
-            run = ReferenceEvaluator(onnx.helper.make_model(proto, opset_imports=self.model.opset_import))
+            run = ReferenceEvaluator(onnx.helper.make_model(proto, opset_imports=self._evaluator_opsets(node)))
             return [np.asarray(value) for value in run.run(None, dict(zip(names, inputs, strict=True)))]
         except Exception as error:  # the evaluator raises whatever its operator's NumPy code raises
             raise importer.unsupported(f"its constant value cannot be computed ({str(error).splitlines()[0]})") from None
+
+    def _evaluator_opsets(self, node: onnx.NodeProto) -> Sequence[onnx.OperatorSetIdProto]:
+        """The model's opsets; the evaluator knows (de)quantization only from opset 19 on, which takes the older forms."""
+        if node.op_type not in ("DequantizeLinear", "QuantizeLinear"):
+            return list(self.model.opset_import)
+        return [onnx.helper.make_opsetid("", max(self.opsets.get("ai.onnx", OLDEST_OPSET), 19))]
 
     def _import(self, node: onnx.NodeProto, importer: _NodeImporter) -> Sequence[str]:
         key = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
