@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import numpy_helper
+from onnx import inliner, numpy_helper
 
 from mcugen.errors import McugenError, UnsupportedModel
 from mcugen.graph import Graph
@@ -60,7 +60,7 @@ def _load(path: Path) -> onnx.ModelProto:
             hint="export it again with a current exporter; `python -c 'import onnx; onnx.checker.check_model(...)'` says more",
         ) from None
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        model = inliner.inline_local_functions(model)
     return model
 
 
