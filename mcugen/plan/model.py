@@ -7,7 +7,7 @@ Nothing here knows graphs, operators or tensors. Offsets and sizes are bytes, st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Direction = Literal["forward", "backward"]
@@ -104,11 +104,11 @@ class Step:
 class Order:
     """An order of steps, the peak of its live bytes, and a bound that no order can beat.
 
-    ``exact`` says that ``peak == lower_bound``; ``work`` counts the states the search looked at.
+    ``exact`` says that ``peak == lower_bound``; ``work`` counts the runs of a step that were tried.
     """
 
     order: tuple[str, ...]
     peak: int
     lower_bound: int
     exact: bool
-    work: int = field(default=0)
+    work: int = 0
