@@ -10,9 +10,9 @@
 #include "column_s8_dsp.h"
 #include "matmul_s8_dsp.h"
 
-/* in [pixels][in_c], out [pixels][out_c], out_c >= 2; scratch 16 * ceil(in_c / 4) * batch bytes, `batch` the number of pixel
- * pairs unpacked at once; weights: the stream of matmul_s8_dsp.h with blocks3 blocks of 3 channels, the others of 2.
- * Up to 3 bytes behind the input are read where in_c is no multiple of 4. */
+/* in [pixels][in_c], out [pixels][out_c], out_c >= 2; scratch 16 * ceil(in_c / 4) * batch bytes, `batch` the number of
+ * pixel pairs unpacked at once; weights: the stream of matmul_s8_dsp.h with blocks3 blocks of 3 channels, the others of
+ * 2. Up to 3 bytes behind the input are read where in_c is no multiple of 4. */
 struct mcugen_conv2d_1x1_s8_dsp {
     int32_t pixels;
     int32_t in_c, out_c;
@@ -26,36 +26,19 @@ struct mcugen_conv2d_1x1_s8_dsp {
 static MCUGEN_INLINE void mcugen_conv2d_1x1_s8_dsp(const struct mcugen_conv2d_1x1_s8_dsp *p, const int8_t *in,
                                                    int8_t *out, void *scratch)
 {
-    uint32_t *column = (uint32_t *)scratch;
     const int32_t steps = (p->in_c + 3) >> 2;
-    const int32_t words = steps + 2;
-    struct mcugen_matmul_s8_dsp m = {
-        .weights = p->weights,
-        .weights_end3 = p->weights + 3 * p->blocks3 * words,
-        .weights_end = p->weights + p->out_c * words,
-        .column = column,
-        .out = out,
-        .out_stride = p->out_c,
-        .pairs = p->batch,
-        .steps = steps,
-        .zero_point = p->out_zero_point,
-    };
-    int32_t pairs = p->pixels >> 1;
-    while (pairs > 0) {
-        if (m.pairs > pairs) {
-            m.pairs = pairs;
-        }
-        mcugen_column_pairs_s8_dsp(in, p->in_c, column, steps, m.pairs);
-        mcugen_matmul_s8_dsp(&m);
-        in += 2 * m.pairs * p->in_c;
-        m.out += 2 * m.pairs * p->out_c;
-        pairs -= m.pairs;
+    uint32_t *columns = (uint32_t *)scratch;
+    struct mcugen_matmul_s8_dsp m =
+        mcugen_matmul_start(p->weights, p->blocks3, p->out_c, steps, p->out_zero_point, columns, out);
+    for (int32_t left = p->pixels >> 1; left > 0; left -= p->batch) {
+        const int32_t pairs = left < p->batch ? left : p->batch;
+        mcugen_column_pairs_s8_dsp(in, p->in_c, columns, steps, pairs);
+        mcugen_matmul_pairs(&m, pairs);
+        in += 2 * pairs * p->in_c;
     }
     if (p->pixels & 1) {
-        mcugen_column_pairs_s8_dsp(in, 0, column, steps, 1);
-        m.pairs = 1;
-        m.out_stride = 0;
-        mcugen_matmul_s8_dsp(&m);
+        mcugen_column_pairs_s8_dsp(in, 0, columns, steps, 1);
+        mcugen_matmul_finish(&m, 1);
     }
     mcugen_clamp_s8(out, p->pixels * p->out_c, p->act_min, p->act_max);
 }

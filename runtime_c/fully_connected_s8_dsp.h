@@ -10,8 +10,8 @@
 #include "column_s8_dsp.h"
 #include "matvec_s8_dsp.h"
 
-/* in [in_c], out [out_c], scratch 8 * ceil(in_c / 4) bytes; weights: the stream of matvec_s8_dsp.h, out_c / 4 blocks of 4
- * channels and out_c % 4 blocks of 1.  Up to 3 bytes behind the input are read where in_c is no multiple of 4. */
+/* in [in_c], out [out_c], scratch 8 * ceil(in_c / 4) bytes; weights: the stream of matvec_s8_dsp.h, out_c / 4 blocks of
+ * 4 channels and out_c % 4 blocks of 1.  Up to 3 bytes behind the input are read where in_c is no multiple of 4. */
 struct mcugen_fully_connected_s8_dsp {
     int32_t in_c, out_c;
     int32_t out_zero_point;

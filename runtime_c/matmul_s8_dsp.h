@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inner block of the DSP convolutions: 3 (or 2) output channels of 2 pixels at a time.
  *
- * Arithmetic.  Four weights b0..b3 are stored as two int16, W = {256*b0 - b1, 256*b2 - b3}, and four activations x0..x3 (one
- * word v of the input) as X = {x0, x2} = SXTB16(v) and Y = v ^ 0xff7fff7f = {-(256*x1 + x0 + 129), -(256*x3 + x2 + 129)}.
- * SMLAD(W, X) adds 256*(b0*x0 + b2*x2) - b1*x0 - b3*x2; SXTB16(W) is {-b1, -b3}, and SMLAD of that with Y adds
- * 256*(b1*x1 + b3*x3) + b1*(x0 + 129) + b3*(x2 + 129).  The sum is 256 * sum(b*x) + 129*(b1 + b3): one unpacking instruction a
- * word instead of four.  The constant is taken off the initial accumulator when the weights are packed.  Weights lie in
- * [-127, 127], so that -b1 is a signed byte.  Sums wrap modulo 2^32; only the last, 256 * (bias + sum(b*x)), has to fit, which is
- * |accumulator| < 2^23, proved when the layer is compiled.
+ * Arithmetic.  Four weights b0..b3 are stored as two int16, W = {256*b0 - b1, 256*b2 - b3}, and four activations x0..x3
+ * (one word v of the input) as X = {x0, x2} = SXTB16(v) and Y = v ^ 0xff7fff7f = {-(256*x1 + x0 + 129), -(256*x3 + x2 +
+ * 129)}. SMLAD(W, X) adds 256*(b0*x0 + b2*x2) - b1*x0 - b3*x2; SXTB16(W) is {-b1, -b3}, and SMLAD of that with Y adds
+ * 256*(b1*x1 + b3*x3) + b1*(x0 + 129) + b3*(x2 + 129).  The sum is 256 * sum(b*x) + 129*(b1 + b3): one unpacking
+ * instruction a word instead of four.  The constant is taken off the initial accumulator when the weights are packed. 
+ * Weights lie in [-127, 127], so that -b1 is a signed byte.  Sums wrap modulo 2^32; only the last, 256 * (bias +
+ * sum(b*x)), has to fit, which is |accumulator| < 2^23, proved when the layer is compiled.
  *
  * Weight stream, one block after the other, first all blocks of 3 channels, then those of 2:
  *   int32 initial[n]; then for every 4 inputs: uint32 W[n]; then int32 multiplier[n]      (n = 3 or 2)
- * Column, for every 4 inputs of a pair of pixels p, q: uint32 {Y(p), X(p), X(q), Y(q)}.
+ * Column, for every 4 inputs of a pair of pixels p, q: uint32 {Y(p), X(p), Y(q), X(q)}.
  */
 #ifndef MCUGEN_MATMUL_S8_DSP_H
 #define MCUGEN_MATMUL_S8_DSP_H
@@ -21,7 +21,8 @@
 #include "mcugen.h"
 #include "simd.h"
 
-/* Groups of 4 inputs in one turn of the loops over 3 and over 2 channels; powers of two. 78 and 56 bytes of code each. */
+/* Groups of 4 inputs in one turn of the loops over 3 and over 2 channels; powers of two. 78 and 56 bytes of code
+ * each. */
 #ifndef MCUGEN_MATMUL_UNROLL3
 #define MCUGEN_MATMUL_UNROLL3 8
 #endif
@@ -35,27 +36,21 @@ struct mcugen_matmul_s8_dsp {
     const uint32_t *weights_end;  /* behind the last block of 2 channels; at least one block in all */
     const uint32_t *column;       /* `pairs` columns of 4 * steps words */
     int8_t *out;                  /* the first pixel's channels; the next pixel's follow them */
-    int32_t out_stride;           /* bytes from a pixel to the next = number of channels; 0: the second pixel is not stored */
+    int32_t out_stride;           /* bytes from a pixel to the next, the channels; 0: the second pixel is not stored */
     int32_t pairs;                /* at least 1; 1 where out_stride is 0 */
     int32_t steps;                /* groups of 4 inputs, at least 1 */
     int32_t zero_point;           /* of the output */
 };
-
-/* Words of a block of `rows` channels. */
-static MCUGEN_INLINE int32_t mcugen_matmul_block_words(int32_t rows, int32_t steps)
-{
-    return rows * (steps + 2);
-}
 
 #if MCUGEN_HAVE_DSP
 
 #define MCUGEN_TEXT2(x) #x
 #define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
 
-/* r0 weights, r1 column, r2-r4 weight words, r5 r6 activations of pixel 0 and 1, r7-r9 accumulators of pixel 0, r10-r12 of
- * pixel 1, lr end of the column.  Loads stand in groups, where each but the first costs one cycle.
- * Stack: 0 zero point, 4 out, 8 out stride, 12 column, 16 entry of the 3-channel loop, 20 its last block's end, 24 entry of the
- * 2-channel loop, 28 its last block's end, 32 pairs left, 36 weights, 40 bytes of a column. */
+/* r0 weights, r1 column, r2-r4 weight words, r5 r6 activations of pixel 0 and 1, r7-r9 accumulators of pixel 0, r10-r12
+ * of pixel 1, lr end of the column.  Loads stand in groups, where each but the first costs one cycle.
+ * Stack: 0 zero point, 4 out, 8 out stride, 12 column, 16 entry of the 3-channel loop, 20 its last block's end, 24
+ * entry of the 2-channel loop, 28 its last block's end, 32 pairs left, 36 weights, 40 bytes of a column. */
 MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
 {
     register const struct mcugen_matmul_s8_dsp *p __asm__("r0") = m;
@@ -75,7 +70,8 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
         "str r2, [sp, #40]\n\t"
         "add lr, r4, r2\n\t"
         "mov r0, r1\n\t"
-        /* The loops are entered in their middle, so that they may run a number of steps that is no multiple of the unrolling. */
+        /* The loops are entered in their middle, so that they may run a number of steps that is no multiple of the
+         * unrolling. */
         "rsb r8, r8, #0\n\t"
         "and r2, r8, #(" MCUGEN_TEXT(MCUGEN_MATMUL_UNROLL3) " - 1)\n\t"
         "mov r3, #78\n\t"
@@ -98,7 +94,7 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
         "ldr.n r4, [r0, #8]\n\t"
         "ldr.w r2, [r0], #12\n\t"
         "ldr.n r5, [r1, #4]\n\t"
-        "ldr.n r6, [r1, #8]\n\t"
+        "ldr.n r6, [r1, #12]\n\t"
         "smlad r7, r2, r5, r7\n\t"
         "smlad r8, r3, r5, r8\n\t"
         "smlad r9, r4, r5, r9\n\t"
@@ -108,7 +104,7 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
         "sxtb16 r2, r2\n\t"
         "sxtb16 r3, r3\n\t"
         "sxtb16 r4, r4\n\t"
-        "ldr.n r6, [r1, #12]\n\t"
+        "ldr.n r6, [r1, #8]\n\t"
         "ldr.w r5, [r1], #16\n\t"
         "smlad r7, r2, r5, r7\n\t"
         "smlad r8, r3, r5, r8\n\t"
@@ -165,8 +161,8 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
         "ldr.n r3, [r0, #4]\n\t"
         "ldr.w r2, [r0], #8\n\t"
         "ldr.n r5, [r1, #4]\n\t"
-        "ldr.n r6, [r1, #8]\n\t"
-        "ldr.n r4, [r1, #12]\n\t"
+        "ldr.n r6, [r1, #12]\n\t"
+        "ldr.n r4, [r1, #8]\n\t"
         "ldr.w r9, [r1], #16\n\t"
         "smlad r7, r2, r5, r7\n\t"
         "smlad r8, r3, r5, r8\n\t"
@@ -246,7 +242,7 @@ static MCUGEN_INLINE const uint32_t *mcugen_matmul_block_s8_dsp(const uint32_t *
         for (int32_t r = 0; r < rows; ++r) {
             const uint32_t low = mcugen_sxtb16(w[r]);
             acc[0][r] = mcugen_smlad(low, column[0], mcugen_smlad(w[r], column[1], acc[0][r]));
-            acc[1][r] = mcugen_smlad(low, column[3], mcugen_smlad(w[r], column[2], acc[1][r]));
+            acc[1][r] = mcugen_smlad(low, column[2], mcugen_smlad(w[r], column[3], acc[1][r]));
         }
         w += rows;
         column += 4;
@@ -279,5 +275,62 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
 }
 
 #endif
+
+/* A layer of out_c channels, the first 3 * blocks3 of them in blocks of 3, about to compute its first pixel. */
+static MCUGEN_INLINE struct mcugen_matmul_s8_dsp
+mcugen_matmul_start(const uint32_t *weights, int32_t blocks3, int32_t out_c, int32_t steps, int32_t zero_point,
+                    const uint32_t *columns, int8_t *out)
+{
+    const struct mcugen_matmul_s8_dsp m = {
+        .weights = weights,
+        .weights_end3 = weights + 3 * blocks3 * (steps + 2),
+        .weights_end = weights + out_c * (steps + 2),
+        .column = columns,
+        .out = out,
+        .out_stride = out_c,
+        .pairs = 0,
+        .steps = steps,
+        .zero_point = zero_point,
+    };
+    return m;
+}
+
+/* Where pixel `index` of the columns has its words; every fourth word is the pixel's next. */
+static MCUGEN_INLINE uint32_t *mcugen_matmul_slot(uint32_t *columns, int32_t steps, int32_t index)
+{
+    return columns + (index >> 1) * 4 * steps + (index & 1) * 2;
+}
+
+/* Compute the next `pairs` pairs of pixels, whose columns are filled. */
+static MCUGEN_INLINE void mcugen_matmul_pairs(struct mcugen_matmul_s8_dsp *m, int32_t pairs)
+{
+    m->pairs = pairs;
+    mcugen_matmul_s8_dsp(m);
+    m->out += 2 * pairs * m->out_stride;
+}
+
+/* With `filled` pixels in the columns: compute them where that is the whole batch; returns how many wait. */
+static MCUGEN_INLINE int32_t mcugen_matmul_filled(struct mcugen_matmul_s8_dsp *m, int32_t filled, int32_t batch)
+{
+    if (filled < 2 * batch) {
+        return filled;
+    }
+    mcugen_matmul_pairs(m, batch);
+    return 0;
+}
+
+/* Compute the last `filled` pixels of the layer. */
+static MCUGEN_INLINE void mcugen_matmul_finish(struct mcugen_matmul_s8_dsp *m, int32_t filled)
+{
+    if (filled > 1) {
+        mcugen_matmul_pairs(m, filled >> 1);
+    }
+    if (filled & 1) {
+        m->column += (filled >> 1) * 4 * m->steps;
+        m->pairs = 1;
+        m->out_stride = 0;
+        mcugen_matmul_s8_dsp(m);
+    }
+}
 
 #endif /* MCUGEN_MATMUL_S8_DSP_H */

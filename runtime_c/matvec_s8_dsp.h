@@ -14,7 +14,8 @@
 #include "mcugen.h"
 #include "simd.h"
 
-/* Groups of 4 inputs in one turn of the loops over 4 and over 1 channels; powers of two. 64 and 22 bytes of code each. */
+/* Groups of 4 inputs in one turn of the loops over 4 and over 1 channels; powers of two. 64 and 22 bytes of code
+ * each. */
 #ifndef MCUGEN_MATVEC_UNROLL4
 #define MCUGEN_MATVEC_UNROLL4 8
 #endif
@@ -38,8 +39,8 @@ struct mcugen_matvec_s8_dsp {
 #define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
 
 /* r0 weights, r1 column, r2-r5 weight words, r6 X, r7 Y, r8-r11 accumulators, r12 end of the column, lr out.
- * Stack: 0 column, 4 zero point, 8 entry of the 4-channel loop, 12 its last block's end, 16 entry of the 1-channel loop,
- * 20 its last block's end. */
+ * Stack: 0 column, 4 zero point, 8 entry of the 4-channel loop, 12 its last block's end, 16 entry of the 1-channel
+ * loop, 20 its last block's end. */
 MCUGEN_SHARED void mcugen_matvec_s8_dsp(const struct mcugen_matvec_s8_dsp *m)
 {
     register const struct mcugen_matvec_s8_dsp *p __asm__("r0") = m;
@@ -54,7 +55,8 @@ MCUGEN_SHARED void mcugen_matvec_s8_dsp(const struct mcugen_matvec_s8_dsp *m)
         "mov r0, r1\n\t"
         "mov lr, r5\n\t"
         "add r12, r4, r6, lsl #3\n\t"
-        /* The loops are entered in their middle, so that they may run a number of steps that is no multiple of the unrolling. */
+        /* The loops are entered in their middle, so that they may run a number of steps that is no multiple of the
+         * unrolling. */
         "rsb r6, r6, #0\n\t"
         "and r2, r6, #(" MCUGEN_TEXT(MCUGEN_MATVEC_UNROLL4) " - 1)\n\t"
         "adr.w r4, 1f\n\t"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcugen.kernels.cost_dsp import MATMUL_CALL_CYCLES, column_pair_cycles, matmul_pair_cycles
+from mcugen.kernels.conv2d_dsp import pixel_overlap
+from mcugen.kernels.cost_dsp import column_pair_cycles, matmul_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
 from mcugen.program import KernelCall
@@ -51,6 +52,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         },
         constants={"weights": pack_stream(weights, *scaled, [3] * threes + [2] * twos)},
         scratch=batch * pair_bytes,
+        overlap={0: pixel_overlap(layer, 2 * batch)},
         over_read={0: -layer.in_c % 4},
         cycles=pointwise_cycles(pixels, steps, threes, twos, batch),
         code_bytes=180,
@@ -62,5 +64,5 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
 def pointwise_cycles(pixels: int, steps: int, threes: int, twos: int, batch: int) -> float:
     """Cycles of the whole layer; an odd last pixel costs as much as a pair."""
     calls = -(-(pixels // 2) // batch) + pixels % 2
-    pair = column_pair_cycles(steps) + matmul_pair_cycles(steps, threes, twos)
-    return 34 + MATMUL_CALL_CYCLES * calls + pair * ((pixels + 1) // 2)
+    columns = 56 * calls + column_pair_cycles(steps) * ((pixels + 1) // 2)
+    return 34 + columns + matmul_cycles(steps, threes, twos, pixels, batch)

@@ -1,8 +1,8 @@
 """Cycles of the DSP matrix kernels on a Cortex-M4: instruction counts of the loops, the rest fitted to measurements.
 
-The loop terms follow from runtime_c/matmul_s8_dsp.h and matvec_s8_dsp.h (loads two cycles, or one behind another load; taken
-branches three); the constants were fitted to runs of whole layers, compiled by gcc 12 with -O2, over depths of 8 to 640.
-Within 2 % of every layer measured, also of clang's.
+The loop terms follow from runtime_c/matmul_s8_dsp.h and matvec_s8_dsp.h (loads two cycles, or one behind another load;
+taken branches three); the constants were fitted to runs of whole layers, compiled by gcc 12 with -O2, over depths of 8
+to 640. Within 2 % of every layer measured, also of clang's.
 """
 
 from __future__ import annotations
@@ -33,5 +33,7 @@ def matmul_pair_cycles(steps: int, threes: int, twos: int) -> float:
     return 27 + threes * (24 * steps + _turns(steps, 8) + 43) + twos * (17 * steps + _turns(steps, 4) + 34)
 
 
-MATMUL_CALL_CYCLES = 121.0
-"""A call of `mcugen_column_pairs_s8_dsp` and one of `mcugen_matmul_s8_dsp`, without their pairs."""
+def matmul_cycles(steps: int, threes: int, twos: int, pixels: int, batch: int) -> float:
+    """All calls of `mcugen_matmul_s8_dsp`: pixels in batches of `batch` pairs; an odd last one costs like a pair."""
+    calls = -(-(pixels // 2) // batch) + pixels % 2
+    return 65 * calls + matmul_pair_cycles(steps, threes, twos) * ((pixels + 1) // 2)

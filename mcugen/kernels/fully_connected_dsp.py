@@ -16,7 +16,7 @@ OP = "fully_connected"
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
-    """The `fully_connected_s8_dsp` kernel, for one row of input with weights in [-127, 127] and accumulators below 2^23."""
+    """The `fully_connected_s8_dsp` kernel, for one row of input."""
     if "dsp" not in target.variants or layer.out_h * layer.out_w != 1:
         return
     scaled = scaled_requantization(layer)
@@ -39,6 +39,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         },
         constants={"weights": pack_stream(weights, *scaled, blocks)},
         scratch=8 * steps,
+        overlap={0: -depth},
         over_read={0: -depth % 4},
         cycles=column_cycles(steps) + matvec_cycles(steps, fours, ones),
         code_bytes=100,

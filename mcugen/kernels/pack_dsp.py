@@ -1,7 +1,7 @@
-"""Weight streams of the DSP matrix kernels (runtime_c/matmul_s8_dsp.h and matvec_s8_dsp.h), where the arithmetic is derived.
+"""Weight streams of the DSP matrix kernels; runtime_c/matmul_s8_dsp.h and matvec_s8_dsp.h derive the arithmetic.
 
-Four weights b0..b3 are the two int16 `256*b0 - b1` and `256*b2 - b3`; the accumulator is scaled by 256, so the multipliers
-are divided by 256 and the shift becomes a factor of the multiplier.
+Four weights b0..b3 are the two int16 `256*b0 - b1` and `256*b2 - b3`; the accumulator is scaled by 256, so the
+multipliers are divided by 256 and the shift becomes a factor of the multiplier.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def round_up(value: int, step: int) -> int:
 def scaled_requantization(layer: ConvLayer) -> tuple[Int64, Int64] | None:
     """Bias and multiplier of every channel for an accumulator scaled by 256, or None where the layer does not allow it.
 
-    Returns int64 `[out_c]` each: the unscaled bias and the multiplier `M / 256 * 2^shift` in [0, 2^31).  A channel without
-    weights has a constant output, which is written as such, so that its multiplier may be any.  None: a weight of -128, an
-    accumulator that can reach 2^23, a multiplier that is not a multiple of 256 or too large.
+    Returns int64 `[out_c]` each: the unscaled bias and the multiplier `M / 256 * 2^shift` in [0, 2^31).  A channel
+    without weights has a constant output, which is written as such, so that its multiplier may be any.  None: a weight
+    of -128, an accumulator that can reach 2^23, a multiplier that is not a multiple of 256 or too large.
     """
     weights = layer.weights.reshape(layer.out_c, -1).astype(np.int64)
     bias = layer.bias.astype(np.int64)
@@ -47,7 +47,7 @@ def scaled_requantization(layer: ConvLayer) -> tuple[Int64, Int64] | None:
 
 
 def pack_words(weights: Int64) -> Words:
-    """`[rows, K]` weights in [-127, 127] as `[K / 4, rows]` words `{256*b0 - b1, 256*b2 - b3}`; K is filled up with zeros."""
+    """`[rows, K]` weights in [-127, 127] as `[K / 4, rows]` words `{256*b0 - b1, 256*b2 - b3}`; K filled with zeros."""
     rows, depth = weights.shape
     padded = np.zeros((rows, round_up(depth, 4)), np.int64)
     padded[:, :depth] = weights
@@ -58,8 +58,8 @@ def pack_words(weights: Int64) -> Words:
 def pack_stream(weights: Int64, bias: Int64, multiplier: Int64, blocks: Sequence[int]) -> Words:
     """The weight stream: for every block of `n` channels initial[n], W[K / 4][n], multiplier[n].
 
-    `weights`: `[out_c, K]` in the order of the column; `bias`, `multiplier`: from `scaled_requantization`; `blocks`: the
-    numbers of channels of the blocks, in order, `out_c` in all.
+    `weights`: `[out_c, K]` in the order of the column; `bias`, `multiplier`: from `scaled_requantization`; `blocks`:
+    the numbers of channels of the blocks, in order, `out_c` in all.
     """
     initial = (256 * bias - 129 * weights[:, 1::2].sum(axis=1)) & 0xFFFFFFFF
     parts: list[Words] = []

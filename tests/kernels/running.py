@@ -1,4 +1,5 @@
-"""Runs kernel calls as compiled C: on the host under the sanitizers, and on an emulated Cortex-M with its own instructions."""
+"""Runs kernel calls as compiled C: on the host under the sanitizers, and on an emulated Cortex-M with its own
+instructions."""
 
 from __future__ import annotations
 
@@ -18,11 +19,14 @@ import numpy.typing as npt
 from mcugen.program import KernelCall
 
 RUNTIME = Path(__file__).parents[2] / "runtime_c"
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual",
+            "-Wstrict-prototypes", "-Werror"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 GUARD = 0x5A
+SPECIALIZED = 6
+"""Every so many-th case is compiled for its layer alone; the others share one copy, which knows no field in advance."""
 
-C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t"}
+C_TYPES = {name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32")}
 
 PROLOGUE = """#include <stdint.h>
 #include <stddef.h>
@@ -80,7 +84,8 @@ SECTIONS {
 class Case:
     """A kernel call, what it reads, and the exact bytes that it must write.
 
-    With a `distance`, the output begins that many bytes (rounded up to words) before the first input and may overwrite it.
+    With a `distance`, the output begins that many bytes (rounded up to words) before the first input and may overwrite
+    it.
     """
 
     call: KernelCall
@@ -117,13 +122,17 @@ def _case_code(index: int, case: Case) -> str:
         place = f"\n    memcpy(out{index}.data + {first}, x{index}_0, {case.inputs[0].size});"
         inputs[0] = f"out{index}.data + {first}"
     words = (call.scratch + 3) // 4
-    lines.append(f"""static struct {{ int8_t before[8]; int8_t data[{arena}]; int8_t after[8]; }} __attribute__((aligned(4))) out{index};
+    function, params = call.function, f"&p{index}"
+    if index % SPECIALIZED:
+        lines.append(f"static const struct {call.struct} *volatile q{index} = &p{index};")
+        function, params = "shared_" + call.function, f"q{index}"
+    lines.append(f"""static struct {{ int8_t before[8], data[{arena}], after[8]; }} out{index} __attribute__((aligned(4)));
 static uint32_t s{index}[{words + 2}];
 static int __attribute__((noinline)) run{index}(void)
 {{
     memset(&out{index}, {GUARD}, sizeof out{index});
     memset(s{index}, {GUARD}, sizeof s{index});{place}
-    {call.function}(&p{index}, {", ".join(inputs)}, out{index}.data + {out}, s{index} + 1);
+    {function}({params}, {", ".join(inputs)}, out{index}.data + {out}, s{index} + 1);
     int good = s{index}[0] == 0x5a5a5a5au && s{index}[{words + 1}] == 0x5a5a5a5au;
     for (int i = 0; i < 8; ++i) {{
         good &= out{index}.before[i] == {GUARD} && out{index}.after[i] == {GUARD};
@@ -136,17 +145,31 @@ static int __attribute__((noinline)) run{index}(void)
     return "\n".join(lines)
 
 
+def _shared_copy(case: Case) -> str:
+    function = case.call.function
+    inputs = [f"const int8_t *x{number}" for number in range(len(case.inputs))]
+    names = [f"x{number}" for number in range(len(case.inputs))]
+    head = f"void shared_{function}(const struct {case.call.struct} *p, {', '.join(inputs)}, int8_t *out, void *scratch)"
+    return f"""{head};
+__attribute__((noinline)) {head}
+{{
+    {function}(p, {", ".join(names)}, out, scratch);
+}}"""
+
+
 def source(cases: Sequence[Case], main: str) -> str:
     """A C file that runs all cases and returns 0, or what `failed` makes of the first that differs."""
     headers = sorted({header for case in cases for header in case.call.headers})
     prologue = PROLOGUE % {"includes": "\n".join(f'#include "{header}"' for header in headers)}
+    shared = "\n".join(sorted({_shared_copy(case) for case in cases}))
     calls = "\n".join(f"    if ((code = run{i}()) != 0) {{ return code; }}" for i in range(len(cases)))
     runner = f"static int run_all(void)\n{{\n    int code;\n{calls}\n    return 0;\n}}\n"
-    return "\n".join([prologue, *(_case_code(i, case) for i, case in enumerate(cases)), runner, main])
+    return "\n".join([prologue, shared, *(_case_code(i, case) for i, case in enumerate(cases)), runner, main])
 
 
 def run_on_host(cases: Iterable[Case], folder: Path, *, compiler: str = "gcc", flags: Sequence[str] = ()) -> None:
-    """Compile with all warnings as errors, address and undefined-behaviour sanitizers, and run; fails on any difference."""
+    """Compile with all warnings as errors, address and undefined-behaviour sanitizers, and run; fails on any
+    difference."""
     listed = list(cases)
     path = folder / "host.c"
     path.write_text(source(listed, HOST_MAIN))

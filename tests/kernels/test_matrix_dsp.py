@@ -1,15 +1,16 @@
-"""The DSP kernels for fully connected and pointwise layers against the reference, on the host and on the emulated core."""
+"""The DSP kernels for fully connected and pointwise layers against the reference, on the host and the emulated core."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import conv_reference, random_input, random_layer
+from reference import random_layer
 from running import Case, device_compilers, run_on_device, run_on_host
+from variants import extreme_layers, variant_cases
 
 from mcugen.kernels import conv2d_1x1_dsp, fully_connected_dsp
 from mcugen.kernels.layer import ConvLayer
@@ -33,64 +34,30 @@ def pointwise_layers(rng: np.random.Generator) -> Iterator[ConvLayer]:
     yield random_layer(rng, size=(9, 2), channels=(8, 2))
 
 
-def extreme_layers(rng: np.random.Generator, **shape: object) -> Iterator[ConvLayer]:
-    """Zero points and multipliers at their ends, outputs that saturate, constant channels, explicit bounds."""
-    for zero_point in (-128, 127):
-        yield random_layer(rng, **shape, out_zero_point=zero_point, in_zero_point=zero_point)  # type: ignore[arg-type]
-    layer = random_layer(rng, **shape)  # type: ignore[arg-type]
-    channels = layer.out_c
-    for multiplier, shift in ((0, 0), (256, 0), (2**31 - 256, 0), (2**30, 3), (2**31 - 256, 8)):
-        yield dataclasses.replace(
-            layer, multiplier=np.full(channels, multiplier, np.int32), shift=np.full(channels, shift, np.uint8)
-        )
-    dead = layer.weights.copy()
-    dead[::2] = 0
-    yield dataclasses.replace(layer, weights=dead)
-    fine = layer.multiplier.copy()
-    fine[::2] = 12345
-    yield dataclasses.replace(layer, weights=dead, multiplier=fine)
-    yield dataclasses.replace(layer, act_min=-17, act_max=40)
-    limit = 2**23 - 1 - 128 * np.abs(layer.weights.astype(np.int64)).reshape(channels, -1).sum(axis=1)
-    scale = np.full(channels, 2**17 // 256 * 256, np.int32)
-    for sign in (-1, 1):
-        yield dataclasses.replace(layer, bias=(sign * limit).astype(np.int32), multiplier=scale)
-    yield dataclasses.replace(layer, weights=np.full_like(layer.weights, -127))
-
-
-def cases(kernel: object, layers: Iterator[ConvLayer], rng: np.random.Generator) -> list[Case]:
-    listed = []
-    for layer in layers:
-        x = random_input(rng, layer)
-        calls = list(kernel.candidates(layer, TARGET))  # type: ignore[attr-defined]
-        assert calls, layer
-        listed += [Case(call=call, inputs=(x,), expected=conv_reference(layer, x)) for call in calls]
-    return listed
-
-
 def fully_connected_cases() -> list[Case]:
     rng = np.random.default_rng(1)
-    listed = cases(fully_connected_dsp, fully_connected_layers(rng), rng)
-    return listed + cases(fully_connected_dsp, extreme_layers(rng, channels=(19, 6)), rng)
+    listed = variant_cases(fully_connected_dsp, fully_connected_layers(rng), rng)
+    return listed + variant_cases(fully_connected_dsp, extreme_layers(rng, channels=(19, 6)), rng)
 
 
 def pointwise_cases() -> list[Case]:
     rng = np.random.default_rng(2)
-    listed = cases(conv2d_1x1_dsp, pointwise_layers(rng), rng)
-    return listed + cases(conv2d_1x1_dsp, extreme_layers(rng, size=(1, 3), channels=(18, 5)), rng)
+    listed = variant_cases(conv2d_1x1_dsp, pointwise_layers(rng), rng)
+    return listed + variant_cases(conv2d_1x1_dsp, extreme_layers(rng, size=(1, 3), channels=(18, 5)), rng)
 
 
 MAKERS = pytest.mark.parametrize("make", [fully_connected_cases, pointwise_cases])
 
 
 @MAKERS
-def test_c_twin_equals_reference(make: object, tmp_path: Path) -> None:
-    run_on_host(make(), tmp_path)  # type: ignore[operator]
+def test_c_twin_equals_reference(make: Callable[[], list[Case]], tmp_path: Path) -> None:
+    run_on_host(make(), tmp_path)
 
 
 @MAKERS
 @pytest.mark.parametrize("compiler", device_compilers())
-def test_assembly_equals_reference(make: object, compiler: str, tmp_path: Path) -> None:
-    run_on_device(make(), tmp_path, compiler=compiler)  # type: ignore[operator]
+def test_assembly_equals_reference(make: Callable[[], list[Case]], compiler: str, tmp_path: Path) -> None:
+    run_on_device(make(), tmp_path, compiler=compiler)
 
 
 @pytest.mark.parametrize("change", ["weight of -128", "large accumulator", "fine multiplier", "no dsp"])
