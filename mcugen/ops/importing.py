@@ -12,6 +12,9 @@ from mcugen.ops.operator import Importer
 
 Array = npt.NDArray[Any]
 
+WHOLE_AXIS = -1
+"""A size of the slice operator: all of the axis."""
+
 
 def onnx_type(importer: Importer) -> str:
     """The ONNX operator's name."""
@@ -62,8 +65,9 @@ def emit_slice(importer: Importer, x: str, ranges: dict[int, range]) -> str:
         raise importer.unsupported(f"it takes nothing of shape {list(shape)}")
     if all(taken == range(size) for taken, size in zip(full, shape, strict=True)):
         return x
-    starts, sizes = tuple(taken.start for taken in full), tuple(len(taken) for taken in full)
-    return importer.emit("slice", [x], starts=starts, steps=tuple(taken.step for taken in full), sizes=sizes)
+    starts, steps = tuple(taken.start for taken in full), tuple(taken.step for taken in full)
+    sizes = tuple(WHOLE_AXIS if taken == range(size) else len(taken) for taken, size in zip(full, shape, strict=True))
+    return importer.emit("slice", [x], starts=starts, steps=steps, sizes=sizes)
 
 
 def emit_gather(importer: Importer, x: str, axis: int, indices: Sequence[int]) -> str:

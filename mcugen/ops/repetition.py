@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.ops.importing import argument, emit_gather, integers, onnx_type, reshaped
+from mcugen.ops.importing import WHOLE_AXIS, argument, emit_gather, integers, onnx_type, reshaped
 from mcugen.ops.operator import Importer
 
 Array = npt.NDArray[Any]
@@ -19,7 +19,7 @@ def emit_repeat(importer: Importer, x: str, counts: Sequence[int]) -> str:
     if all(count == 1 for count in counts):
         return x
     shape = importer.shape(x)
-    sizes = tuple(count * size for count, size in zip(counts, shape, strict=True))
+    sizes = tuple(count if count > 1 else WHOLE_AXIS for count in counts)
     steps = tuple(0 if count > 1 else 1 for count in counts)
     return importer.emit("slice", [x], starts=(0,) * len(shape), steps=steps, sizes=sizes)
 

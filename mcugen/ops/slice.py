@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.importing import emit_slice, integers, normal_axis, onnx_type
+from mcugen.ops.importing import WHOLE_AXIS, emit_slice, integers, normal_axis, onnx_type
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Importer, Lowering, Spec
 from mcugen.ops.repetition import (
@@ -29,7 +29,10 @@ Array = npt.NDArray[Any]
 
 
 class Slice(MovementOperator):
-    """Attributes `starts`, `steps`, `sizes`, one for each axis: output i along an axis is input `start + i * step`."""
+    """Attributes `starts`, `steps`, `sizes`, one for each axis: output i along an axis is input `start + i * step`.
+
+    Size -1 stands for the whole axis, with start 0 and step 1; other sizes are the output's.
+    """
 
     name: ClassVar[str] = "slice"
     onnx: ClassVar[tuple[str, ...]] = (
@@ -50,13 +53,13 @@ class Slice(MovementOperator):
         return forms[onnx_type(importer)](importer)
 
     def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
-        return [Spec(tuple(node.attrs["sizes"]), inputs[0].dtype)]
+        sizes = zip(inputs[0].shape, node.attrs["sizes"], strict=True)
+        return [Spec(tuple(have if size == WHOLE_AXIS else size for have, size in sizes), inputs[0].dtype)]
 
     def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         x, a = inputs[0], node.attrs
         for axis, (start, step, size) in enumerate(zip(a["starts"], a["steps"], a["sizes"], strict=True)):
-            whole_batch = axis == 0 and (start, step, size) == (0, 1, 1)
-            if not whole_batch and (start, step, size) != (0, 1, x.shape[axis]):
+            if size != WHOLE_AXIS:
                 x = np.take(x, start + step * np.arange(size), axis=axis)
         return [np.ascontiguousarray(x)]
 
@@ -64,23 +67,24 @@ class Slice(MovementOperator):
         a, strides = node.attrs, contiguous_steps(graph.tensors[node.inputs[0]].shape)
         offset = sum(start * stride for start, stride in zip(a["starts"], strides, strict=True))
         steps = [step * stride for step, stride in zip(a["steps"], strides, strict=True)]
-        return [Lowering((strided_call(node, a["sizes"], steps, offset),))]
+        sizes = graph.tensors[node.outputs[0]].shape
+        return [Lowering((strided_call(node, sizes, steps, offset),))]
 
     def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
         return node.with_attrs(**{key: tuple(node.attrs[key][i] for i in perm) for key in ("starts", "steps", "sizes")})
 
     def batchable(self, node: Node, graph: Graph) -> bool:
-        first = tuple(node.attrs[key][0] for key in ("starts", "steps", "sizes"))
-        return first == (0, 1, 1) and super().batchable(node, graph)
+        return node.attrs["sizes"][0] == WHOLE_AXIS and super().batchable(node, graph)
 
     def cases(self) -> Iterator[Case]:
         for name, shape, starts, steps, sizes in (
-            ("rows", (1, 7, 5), (0, 2, 0), (1, 1, 1), (1, 4, 5)),
-            ("columns", (1, 4, 9), (0, 0, 3), (1, 1, 1), (1, 4, 5)),
-            ("steps", (1, 9, 8, 3), (0, 1, 0, 0), (1, 3, 2, 1), (1, 3, 4, 3)),
-            ("backwards", (1, 6, 5), (0, 5, 4), (1, -1, -2), (1, 6, 3)),
-            ("repeat", (1, 1, 5, 1), (0, 0, 0, 0), (1, 0, 1, 0), (1, 3, 5, 4)),
-            ("upsample", (1, 3, 1, 4, 1, 5), (0, 0, 0, 0, 0, 0), (1, 1, 0, 1, 0, 1), (1, 3, 2, 4, 2, 5)),
+            ("rows", (1, 7, 5), (0, 2, 0), (1, 1, 1), (-1, 4, -1)),
+            ("columns", (1, 4, 9), (0, 0, 3), (1, 1, 1), (-1, -1, 5)),
+            ("steps", (1, 9, 8, 3), (0, 1, 0, 0), (1, 3, 2, 1), (-1, 3, 4, -1)),
+            ("backwards", (1, 6, 5), (0, 5, 4), (1, -1, -2), (-1, 6, 3)),
+            ("repeat", (1, 1, 5, 1), (0, 0, 0, 0), (1, 0, 1, 0), (-1, 3, -1, 4)),
+            ("first_of_three", (3, 2, 4), (0, 0, 0), (1, 1, 1), (1, -1, -1)),
+            ("upsample", (1, 3, 1, 4, 1, 5), (0, 0, 0, 0, 0, 0), (1, 1, 0, 1, 0, 1), (-1, -1, 2, -1, 2, -1)),
         ):
             builder = GraphBuilder(f"slice_{name}")
             x = builder.input("x", shape)
