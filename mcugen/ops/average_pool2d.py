@@ -14,7 +14,7 @@ from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, integer_bounds
-from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts
+from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts, taps
 from mcugen.ops.reduce import import_reduction
 from mcugen.ops.refusal import refusal
 from mcugen.ops.window import pad_image, windows
@@ -63,12 +63,12 @@ class AveragePool2d(PoolOperator):
         in_quant, out_quant = context.activations[node.inputs[0]], context.activations[node.outputs[0]]
         distinct, index = np.unique(divisors(node, graph.tensors[node.inputs[0]].shape), return_inverse=True)
         multiplier, shift = quantize_multiplier(float(in_quant.scale) / (float(out_quant.scale) * distinct))
-        taps = int(np.prod(node.attrs["kernel"]))
-        if taps * 255 * 2.0 ** int(shift.max()) >= INT32_LIMIT or distinct.size > 256:
+        window = int(np.prod(node.attrs["kernel"]))
+        if window * 255 * 2.0 ** int(shift.max()) >= INT32_LIMIT or distinct.size > 256:
             raise refusal(
                 node,
                 graph,
-                f"a window of {taps} taps is too large for a 32-bit sum scaled by 2^{int(shift.max())}",
+                f"a window of {window} taps is too large for a 32-bit sum scaled by 2^{int(shift.max())}",
                 hint="check the calibration data: its output range is far smaller than its input's",
             )
         constants = {"multiplier": multiplier, "shift": shift}
@@ -98,7 +98,7 @@ class AveragePool2d(PoolOperator):
             ("average_pool2d_s8.h",),
             pool_geometry(node, graph) | {field: int(node.attrs[field]) for field in fields},
             constants,
-            cycles=self.cost(node, graph).elements * 6.0 + graph.tensors[node.outputs[0]].size * 20.0,
+            cycles=taps(node, graph) * 6.0 + graph.tensors[node.outputs[0]].size * 20.0,
             code_bytes=260,
         )
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]

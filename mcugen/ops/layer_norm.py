@@ -34,9 +34,10 @@ class LayerNorm(Operator):
     """`x` [..., n] -> `(x - mean) / sqrt(variance + epsilon) * scale + offset`, `scale` and `offset` [n].
 
     Integer meaning, for a row of n integers q: `c = n * q - sum(q)` and `D = n * sum(q^2) - sum(q)^2 + E`, where E is
-    epsilon at that scale, at least 1 and rounded, so that c / sqrt(D) is the normalized value.  D is scaled by 4^-e into
-    [2^30, 2^32), R is the integer square root of that, `v = (2^31 + R // 2) // R`, and
-    `t = (c * v + half) >> (31 + e - f)` has f bits behind the point.  Then `y = clamp(sat8((t * gain + offset) >> shift))`.
+    epsilon at that scale, at least 1 and rounded, so that c / sqrt(D) is the normalized value.  D is scaled by 4^-e
+    into [2^30, 2^32), R is the integer square root of that, `v = (2^31 + R // 2) // R`, and
+    `t = (c * v + half) >> (31 + e - f)` has f bits behind the point.  At last
+    `y = clamp(sat8((t * gain + offset) >> shift))`.
     Error against the real value r / s_y with that epsilon and the normalized value u, in output steps: a half, and
     `|scale| / s_y * (2^-(f + 1) + 2^-14 * |u|) + 2^-shift * (|u| * 2^f + 2) / 2`.
     """
@@ -159,7 +160,7 @@ def inverse_root(x: Array) -> tuple[Array, Array]:
 
 
 def _gains(scale: Array, offset: Array, out_quant: QuantParams, columns: int) -> tuple[Array, Array, int] | None:
-    """int16 gains, int32 offsets and their shift: the largest with which nothing can overflow; None where 0 is too much."""
+    """int16 gains, int32 offsets and the largest shift with which nothing can overflow; None where even 0 is too much."""
     bits = fraction_bits(columns)
     largest = np.floor(np.sqrt(columns) * (1 + ROOT_ERROR) * 2.0**bits) + 1
     ratios = scale.astype(np.float64) / float(out_quant.scale)

@@ -12,7 +12,7 @@ from mcugen.graph import Graph, Node, QuantParams
 from mcugen.kernels import variants
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext
-from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry
+from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, taps
 from mcugen.ops.reduce import import_reduction
 from mcugen.ops.window import pad_image, windows
 from mcugen.program import KernelCall
@@ -60,12 +60,11 @@ class MaxPool2d(PoolOperator):
         return self.evaluate(node, inputs)
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
-        elements = self.cost(node, graph).elements
         call = KernelCall(
             "mcugen_max_pool2d_s8",
             ("max_pool2d_s8.h",),
             pool_geometry(node, graph) | {"flip": -1 if node.attrs["minimum"] else 0},
-            cycles=elements * 7.0 + graph.tensors[node.outputs[0]].size * 12.0,
+            cycles=taps(node, graph) * 7.0 + graph.tensors[node.outputs[0]].size * 12.0,
             code_bytes=200,
         )
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import onnx_type
-from mcugen.ops.operator import Cost, Importer, Operator, Spec
+from mcugen.ops.operator import Importer, Operator, Spec
 from mcugen.ops.spatial import channels_first, image_input, window_attrs
 from mcugen.ops.window import output_size
 
@@ -56,8 +56,10 @@ class PoolOperator(Operator):
         out_h, out_w = pooled_size((h, w), dict(node.attrs))
         return [Spec((n, out_h, out_w, c))]
 
-    def cost(self, node: Node, graph: Graph) -> Cost:
-        return Cost(elements=graph.tensors[node.outputs[0]].size * int(np.prod(node.attrs["kernel"])))
+
+def taps(node: Node, graph: Graph) -> int:
+    """How many input values all windows together read, padding included."""
+    return graph.tensors[node.outputs[0]].size * int(np.prod(node.attrs["kernel"]))
 
 
 def pooled_size(size: Sequence[int], attrs: dict[str, Any]) -> tuple[int, int]:
