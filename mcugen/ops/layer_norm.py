@@ -160,7 +160,7 @@ def inverse_root(x: Array) -> tuple[Array, Array]:
 
 
 def _gains(scale: Array, offset: Array, out_quant: QuantParams, columns: int) -> tuple[Array, Array, int] | None:
-    """int16 gains, int32 offsets and the largest shift with which nothing can overflow; None where even 0 is too much."""
+    """int16 gains, int32 offsets and the largest shift with which nothing overflows; None where even 0 is too much."""
     bits = fraction_bits(columns)
     largest = np.floor(np.sqrt(columns) * (1 + ROOT_ERROR) * 2.0**bits) + 1
     ratios = scale.astype(np.float64) / float(out_quant.scale)

@@ -173,7 +173,7 @@ def test_broadcast_strides_address_what_numpy_broadcasts(shapes: tuple[tuple[int
 
 
 def permuted(case: Case, perm: tuple[int, ...]) -> tuple[Node, list[Array], list[Array]] | None:
-    """The case's first node under `perm`, its operands likewise, and the results that it must give; None if it declines."""
+    """The case's first node under `perm`, its operands likewise, and what it must give; None if it declines."""
     graph = case.graph
     node = graph.nodes[0]
     moved = operator(node.op).permute(node, graph, perm)
