@@ -77,14 +77,14 @@ def channel_groups(graph: Graph) -> ChannelGroups:
         pins += _broadcast(node, graph)
     for name in pins:
         fixed[start[name] : start[name] + channels(graph, name)] = True
-    labels = _components(total, *(np.concatenate([np.zeros(0, np.int64), *side]) for side in ends))
+    labels = components(total, *(np.concatenate([np.zeros(0, np.int64), *side]) for side in ends))
     _, labels = np.unique(labels, return_inverse=True)
     pinned = np.zeros(int(labels.max(initial=-1)) + 1, bool)
     pinned[labels[fixed]] = True
     return ChannelGroups({name: labels[at : at + channels(graph, name)] for name, at in start.items()}, pinned)
 
 
-def _components(count: int, first: Array, second: Array) -> Array:
+def components(count: int, first: Array, second: Array) -> Array:
     """The smallest member of each element's connected component."""
     labels = np.arange(count)
     while True:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, Tensor
+from mcugen.ops.importing import WHOLE_AXIS
 from mcugen.prune.groups import SUMS, mixes_channels, on_channels
 
 Array = npt.NDArray[Any]
@@ -65,8 +66,11 @@ def _resized(node: Node, graph: Graph, result: Graph, keep: Mapping[str, Array])
     if node.op == "reshape":
         return node.with_attrs(shape=result.tensors[node.outputs[0]].shape)
     if node.op == "slice":
-        start = int(keep[node.inputs[0]][: node.attrs["starts"][-1]].sum())
-        return node.with_attrs(starts=(*node.attrs["starts"][:-1], start), sizes=result.tensors[node.outputs[0]].shape)
+        starts, sizes = list(node.attrs["starts"]), list(node.attrs["sizes"])
+        if sizes[-1] != WHOLE_AXIS:
+            starts[-1] = int(keep[node.inputs[0]][: starts[-1]].sum())
+            sizes[-1] = result.tensors[node.outputs[0]].shape[-1]
+        return node.with_attrs(starts=tuple(starts), sizes=tuple(sizes))
     if node.op == "gather" and on_channels(node, graph):
         place = np.cumsum(keep[node.inputs[0]]) - 1
         kept = np.asarray(node.attrs["indices"])[keep[node.outputs[0]]]
