@@ -85,10 +85,10 @@ def _arm_cost(instruction: Instruction, table: CycleTable, previous: tuple[Instr
     if stem[-2:] in _CONDITIONS and stem[:-2] in _ARM_CONDITIONAL:
         stem = stem[:-2]
     if stem.startswith(_ARM_MULTIPLE_LOADS):
-        count = _register_count(operands)
+        count = register_count(operands)
         cost = _Cost(table.multiple_base + count + (table.load_to_pc if "pc" in operands else 0), loads=count)
     elif stem.startswith(_ARM_MULTIPLE_STORES):
-        count = _register_count(operands)
+        count = register_count(operands)
         cost = _Cost(table.multiple_base + count, stores=count)
     elif stem in _ARM_LOADS:
         cycles = table.load_pipelined if previous is not None and previous[1].single_access else table.load
@@ -157,8 +157,8 @@ def _uses_loaded_register(instruction: Instruction, loaded: Instruction, cost: _
     return cost.loads == 1 and loaded[1].partition(",")[0].strip() in re.findall(r"[a-z]+\d*", sources)
 
 
-def _register_count(operands: str) -> int:
-    """How many registers a list such as {r4-r7, lr} names."""
+def register_count(operands: str) -> int:
+    """How many registers a list such as {r4-r7, lr} names, in an instruction's operands."""
     count = 0
     for part in operands[operands.find("{") + 1 : operands.find("}")].split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))

@@ -14,6 +14,7 @@ from mcugen.run.elf import Image
 from mcugen.run.machine import paint_stack, stack_used
 from mcugen.run.resources import require
 from mcugen.run.results import RunCost
+from mcugen.run.stack import stack_reach
 from mcugen.run.trace import BlockTrace, cost_of_trace
 from mcugen.targets import Target
 
@@ -56,6 +57,8 @@ class UnicornMachine:
         self._uc, self._registers = _create(target)
         self._exit: int | None = None
         self._fault: str | None = None
+        self._semihosted = False
+        self._lowest_stack = 0
         self._printed = bytearray()
         self._load()
         uc, api = self._uc, self._unicorn
@@ -87,10 +90,13 @@ class UnicornMachine:
                 raise VerificationFailed(
                     f"the program did not finish within {self._timeout:g} s; it is at {self._image.function_at(pc)}"
                 )
+            self._semihosted = False
             try:
                 self._uc.emu_start(pc | self._thumb, stop, timeout=int(left * 1e6) + 1)
             except self._unicorn.UcError as error:
-                self._fault = self._fault or str(error)
+                # on RISC-V a handled ebreak still ends the emulation with an error
+                if not self._semihosted:
+                    self._fault = self._fault or str(error)
             pc = self._register(self._registers.pc)
             if self._fault is not None:
                 raise VerificationFailed(f"the program crashed at {self._image.function_at(pc)}: {self._fault}")
@@ -103,11 +109,13 @@ class UnicornMachine:
         stack_pointer = self._register(self._registers.sp)
         paint_stack(self, self._image, stack_pointer)
         self._trace.clear()
+        self._lowest_stack = stack_pointer
         self.resume(self._image.address("bench_end"))
         table = self._target.cycles
         if table is None:
             raise ToolchainError(f"target {self._target.name} has no cycle table")
-        stack = stack_used(self, self._image, stack_pointer)
+        # an array that is not written leaves the paint, but the stack pointer went below it
+        stack = max(stack_used(self, self._image, stack_pointer), stack_pointer - self._lowest_stack)
         return cost_of_trace(self._trace, self._image, model, self._decode, table, stack=stack)
 
     def close(self) -> None:
@@ -142,15 +150,27 @@ class UnicornMachine:
         )
         known: set[int] = set()
         predicated: set[int] = set()
+        reach: dict[int, int] = {}
+        moved: set[int] = set()
         strict = not self._target.features.unaligned
 
         def on_block(_uc: object, address: int, size: int, _data: object) -> None:
+            if moved and blocks and blocks[-1] in moved:
+                self._lowest_stack = min(self._lowest_stack, self._register(self._registers.sp))
             key = address << 20 | size
             record(key)
             if key not in known:
                 known.add(key)
-                if any(is_predicated_access(mnemonic) for mnemonic, _ in self._decode(address, size)):
+                instructions = self._decode(address, size)
+                if any(is_predicated_access(mnemonic) for mnemonic, _ in instructions):
                     predicated.add(key)
+                below, by_register = stack_reach(instructions)
+                if below:
+                    reach[key] = below
+                if by_register:
+                    moved.add(key)
+            if key in reach:
+                self._lowest_stack = min(self._lowest_stack, self._register(self._registers.sp) - reach[key])
 
         def on_access(_uc: object, _access: int, address: int, size: int, _value: int, _data: object) -> None:
             if predicated and blocks[-1] in predicated:
@@ -212,6 +232,7 @@ class UnicornMachine:
         return False
 
     def _semihost(self, length: int) -> None:
+        self._semihosted = True
         operation, argument = self._register(self._registers.operation), self._register(self._registers.argument)
         if operation == _SYS_WRITE0:
             while byte := self.read(argument, 1)[0]:

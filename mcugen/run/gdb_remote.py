@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -98,7 +99,9 @@ class GdbRemote:
 
     def _next(self, timeout: float) -> str:
         reply = self._packet(time.monotonic() + timeout, timeout)
-        self._write(b"+")
+        # an emulator that has just told of its end no longer listens
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._input, b"+")
         return reply
 
     def _write(self, data: bytes) -> None:
