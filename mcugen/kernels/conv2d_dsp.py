@@ -70,8 +70,11 @@ def convolution_params(layer: ConvLayer) -> dict[str, int]:
     }
 
 
-def pixel_overlap(layer: ConvLayer, pixels: int) -> int:
-    """How far before its input the output must begin where `pixels` windows are read, then as many pixels written."""
+def pixel_overlap(layer: ConvLayer, pixels: int, *, buffered: bool = True) -> int:
+    """How far before its input the output must begin where `pixels` pixels are computed at a time, in ascending order.
+
+    `buffered`: their windows have been read before the first of them is written.
+    """
     y, x = (a.reshape(-1) for a in np.mgrid[: layer.out_h, : layer.out_w])
     y0 = y * layer.stride_h - layer.pad_top
     x0 = x * layer.stride_w - layer.pad_left
@@ -88,7 +91,7 @@ def pixel_overlap(layer: ConvLayer, pixels: int) -> int:
         last * layer.out_c,
         read_size=layer.in_h * row,
         write_size=y.size * layer.out_c,
-        buffered=True,
+        buffered=buffered,
     )
 
 

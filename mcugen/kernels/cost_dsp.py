@@ -37,3 +37,16 @@ def matmul_cycles(steps: int, threes: int, twos: int, pixels: int, batch: int) -
     """All calls of `mcugen_matmul_s8_dsp`: pixels in batches of `batch` pairs; an odd last one costs like a pair."""
     calls = -(-(pixels // 2) // batch) + pixels % 2
     return 65 * calls + matmul_pair_cycles(steps, threes, twos) * ((pixels + 1) // 2)
+
+
+def matvec_plain_cycles(steps: int, fours: int, ones: int) -> float:
+    """The whole of `mcugen_fully_connected_plain_s8_dsp` with `fours` blocks of 4 channels and `ones` of 1."""
+    return 85 + fours * (24 * steps + _turns(steps, 4) + 44) + ones * (9 * steps + _turns(steps, 4) + 22)
+
+
+def matmul_plain_cycles(steps: int, twos: int, ones: int, pixels: int) -> float:
+    """All calls of `mcugen_matmul_plain_s8_dsp`, `twos` blocks of 2 channels and `ones` of 1; the loops load their
+    end."""
+    two = 21 * steps + 1.5 * _turns(steps, 4) + 43
+    one = 14 * steps + 1.5 * _turns(steps, 2) + 32
+    return (109 + twos * two + ones * one) * ((pixels + 1) // 2)

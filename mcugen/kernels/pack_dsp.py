@@ -73,6 +73,27 @@ def pack_stream(weights: Int64, bias: Int64, multiplier: Int64, blocks: Sequence
     return np.concatenate(parts)
 
 
+def pack_plain_stream(layer: ConvLayer, blocks: Sequence[int]) -> Words:
+    """The stream without conditions: for every block of `n` channels bias[n], W[K / 4][n], shift[n], multiplier[n].
+
+    A word W is four int8 weights; K is filled up with zeros.
+    """
+    flat = layer.weights.reshape(layer.out_c, -1)
+    padded = np.zeros((layer.out_c, round_up(flat.shape[1], 4)), np.int8)
+    padded[:, : flat.shape[1]] = flat
+    words = padded.view("<u4")
+    parts: list[Words] = []
+    first = 0
+    for rows in blocks:
+        channels = slice(first, first + rows)
+        parts.append(layer.bias[channels].astype(np.int32).view(np.uint32))
+        parts.append(words[channels].T.reshape(-1).astype(np.uint32))
+        parts.append(layer.shift[channels].astype(np.uint32))
+        parts.append(layer.multiplier[channels].astype(np.int32).view(np.uint32))
+        first += rows
+    return np.concatenate(parts)
+
+
 def blocks_of_3_and_2(channels: int) -> tuple[int, int]:
     """How many blocks of 3 and of 2 channels make `channels` (at least 2), with as many of 3 as possible."""
     twos = -channels % 3

@@ -31,6 +31,7 @@ C_TYPES = {name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "i
 PROLOGUE = """#include <stdint.h>
 #include <stddef.h>
 %(includes)s
+#define ALIGNED __attribute__((aligned(4)))
 void *memcpy(void *to, const void *from, size_t n);
 void *memset(void *to, int value, size_t n);
 int failed(int index);
@@ -126,7 +127,7 @@ def _case_code(index: int, case: Case) -> str:
     if index % SPECIALIZED:
         lines.append(f"static const struct {call.struct} *volatile q{index} = &p{index};")
         function, params = "shared_" + call.function, f"q{index}"
-    lines.append(f"""static struct {{ int8_t before[8], data[{arena}], after[8]; }} out{index} __attribute__((aligned(4)));
+    lines.append(f"""static struct {{ int8_t before[8], data[{arena}], after[8]; }} out{index} ALIGNED;
 static uint32_t s{index}[{words + 2}];
 static int __attribute__((noinline)) run{index}(void)
 {{
@@ -149,7 +150,8 @@ def _shared_copy(case: Case) -> str:
     function = case.call.function
     inputs = [f"const int8_t *x{number}" for number in range(len(case.inputs))]
     names = [f"x{number}" for number in range(len(case.inputs))]
-    head = f"void shared_{function}(const struct {case.call.struct} *p, {', '.join(inputs)}, int8_t *out, void *scratch)"
+    arguments = [f"const struct {case.call.struct} *p", *inputs, "int8_t *out", "void *scratch"]
+    head = f"void shared_{function}({', '.join(arguments)})"
     return f"""{head};
 __attribute__((noinline)) {head}
 {{

@@ -12,7 +12,7 @@ from reference import random_layer
 from running import Case, device_compilers, run_on_device, run_on_host
 from variants import extreme_layers, variant_cases
 
-from mcugen.kernels import conv2d_dsp, conv2d_first_dsp
+from mcugen.kernels import conv2d_dsp, conv2d_first_dsp, conv2d_plain_dsp
 from mcugen.kernels.layer import ConvLayer
 
 SHAPES = [
@@ -58,7 +58,14 @@ def first_layer_cases() -> list[Case]:
     return listed + variant_cases(conv2d_first_dsp, extreme_layers(rng, **shape), rng)
 
 
-MAKERS = pytest.mark.parametrize("make", [convolution_cases, first_layer_cases])
+def plain_cases() -> list[Case]:
+    rng = np.random.default_rng(6)
+    listed = variant_cases(conv2d_plain_dsp, layers(rng, (1, 3, 4, 6)), rng)
+    one = random_layer(rng, size=(4, 5), channels=(3, 1), kernel=(3, 2), padding=(1, 1, 1, 0))
+    return listed + variant_cases(conv2d_plain_dsp, [one], rng)
+
+
+MAKERS = pytest.mark.parametrize("make", [convolution_cases, first_layer_cases, plain_cases])
 
 
 @MAKERS

@@ -12,7 +12,7 @@ from reference import random_layer
 from running import Case, device_compilers, run_on_device, run_on_host
 from variants import extreme_layers, variant_cases
 
-from mcugen.kernels import conv2d_1x1_dsp, fully_connected_dsp
+from mcugen.kernels import conv2d_1x1_dsp, conv2d_plain_dsp, fully_connected_dsp, fully_connected_plain_dsp
 from mcugen.kernels.layer import ConvLayer
 from mcugen.targets import load_target
 
@@ -46,7 +46,35 @@ def pointwise_cases() -> list[Case]:
     return listed + variant_cases(conv2d_1x1_dsp, extreme_layers(rng, size=(1, 3), channels=(18, 5)), rng)
 
 
-MAKERS = pytest.mark.parametrize("make", [fully_connected_cases, pointwise_cases])
+def unconditional_layers(rng: np.random.Generator, **shape: object) -> Iterator[ConvLayer]:
+    """What only the kernels without conditions accept: weights of -128, large accumulators, any multiplier."""
+    layer = random_layer(rng, **shape)  # type: ignore[arg-type]
+    yield dataclasses.replace(layer, weights=np.full_like(layer.weights, -128))
+    yield dataclasses.replace(layer, bias=rng.integers(-(2**27), 2**27, layer.out_c).astype(np.int32))
+    multiplier = rng.integers(1, 2**31, layer.out_c).astype(np.int32)
+    yield dataclasses.replace(layer, multiplier=multiplier)
+    shift = rng.integers(0, 8, layer.out_c).astype(np.uint8)
+    yield dataclasses.replace(layer, multiplier=multiplier >> 8, shift=shift)
+
+
+def plain_fully_connected_cases() -> list[Case]:
+    rng = np.random.default_rng(6)
+    listed = variant_cases(fully_connected_plain_dsp, fully_connected_layers(rng), rng)
+    listed += variant_cases(fully_connected_plain_dsp, unconditional_layers(rng, channels=(30, 7)), rng)
+    return listed + variant_cases(fully_connected_plain_dsp, extreme_layers(rng, channels=(19, 6)), rng)
+
+
+def plain_pointwise_cases() -> list[Case]:
+    rng = np.random.default_rng(7)
+    listed = variant_cases(conv2d_plain_dsp, pointwise_layers(rng), rng)
+    shape = {"size": (1, 3), "channels": (18, 5)}
+    listed += variant_cases(conv2d_plain_dsp, unconditional_layers(rng, **shape), rng)
+    return listed + variant_cases(conv2d_plain_dsp, extreme_layers(rng, **shape), rng)
+
+
+MAKERS = pytest.mark.parametrize(
+    "make", [fully_connected_cases, pointwise_cases, plain_fully_connected_cases, plain_pointwise_cases]
+)
 
 
 @MAKERS
