@@ -25,6 +25,10 @@ Bounds = tuple[Array, Array]
 WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected", "affine")
 WEIGHTED_INPUTS = 5
 """x, weights, bias, multiplier, shift."""
+WEIGHTED_ATTRS = frozenset(
+    ("strides", "dilations", "pads", "groups", "axis", "in_zero_point", "out_zero_point", "act_min", "act_max")
+)
+"""Any other attribute may change what the sum means."""
 MONOTONE = ("average_pool2d", "max_pool2d", "concat")
 """Operators that never fall where an input rises; those that only move data are found by their class."""
 
@@ -61,7 +65,7 @@ def node_bounds(node: Node, graph: Graph, inputs: Sequence[Bounds]) -> list[Boun
 
 def is_weighted(node: Node, graph: Graph) -> bool:
     """Whether the node is a weighted sum of its first input, requantized: see integer_parameters."""
-    if node.op not in WEIGHTED or len(node.inputs) != WEIGHTED_INPUTS:
+    if node.op not in WEIGHTED or len(node.inputs) != WEIGHTED_INPUTS or not WEIGHTED_ATTRS.issuperset(node.attrs):
         return False
     return all(map(graph.is_constant, node.inputs[1:])) and graph.tensors[node.inputs[1]].dtype == "int8"
 

@@ -29,7 +29,7 @@ def prune_channels(
     scope: str = "global",
     criterion: str | None = None,
     compensate: bool = True,
-    reconstruct: bool = False,
+    reconstruct: bool = True,
     align: int = 1,
     skip: Collection[str] = (),
 ) -> Graph:
@@ -98,15 +98,15 @@ def remove_channels(
     samples: Mapping[str, Array] | None = None,
     *,
     compensate: bool = True,
-    reconstruct: bool = False,
+    reconstruct: bool = True,
 ) -> Graph:
     """The float graph with only the channels `keep`, from `choose_channels`.
 
     Without samples the removed channels count as zero.  With samples `compensate` folds their means into the readers'
-    biases, and `reconstruct` fits the readers' weights as well: see `match`.
+    biases, and `reconstruct` also fits the readers' weights to what they gave before, in least squares: see `match`.
     """
     removed = keep_channels(graph, keep).check()
-    if samples is None or not (compensate or reconstruct):
+    if samples is None or not compensate:
         return removed
     return match(graph, removed, samples, keep=keep, reconstruct=reconstruct).check()
 

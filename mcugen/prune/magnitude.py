@@ -58,7 +58,9 @@ def prune_weights(
 def check_choice(fraction: float, scope: str) -> None:
     """Raise McugenError for what a user may get wrong."""
     if not 0 <= fraction < 1:
-        raise McugenError(f"prune: the fraction is {fraction:g}; it must be at least 0 and less than 1")
+        raise McugenError(
+            f"prune: the fraction is {fraction:g}; it must be at least 0 and less than 1", hint="0.5 prunes one half"
+        )
     if scope not in SCOPES:
         raise McugenError(f"prune: no scope '{scope}'", hint=f"choose {' or '.join(SCOPES)}")
 

@@ -27,7 +27,8 @@ Values = list[dict[str, Array]]
 WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected")
 MOST_SAMPLES = 128
 CHUNK = 16
-MOST_ROWS = 1 << 15
+SMALLEST_RIDGE = 1e-30
+MOST_ROWS = 1 << 14
 """Outputs that a least-squares fit looks at, evenly drawn."""
 RIDGE = 0.1
 """Of the mean square of a layer's inputs: it keeps the solution near the old weights where the data does not decide."""
@@ -123,7 +124,7 @@ def _least_squares(graph: Graph, node: Node, values: Values, targets: list[Array
         x.append(_patches(node, chunk[node.inputs[0]], weights.shape)[::step].astype(np.float64))
         residual.append(rows[::step] - x[-1] @ flat.T)
     a, b = (part - part.mean(axis=0) for part in (np.concatenate(x), np.concatenate(residual)))
-    ridge = RIDGE * float(np.square(a).sum()) / a.shape[1] + np.finfo(np.float64).tiny
+    ridge = RIDGE * float(np.square(a).sum()) / a.shape[1] + SMALLEST_RIDGE
     if len(a) < a.shape[1]:
         change = a.T @ np.linalg.solve(a @ a.T + ridge * np.eye(len(a)), b)
     else:
