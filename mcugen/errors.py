@@ -7,11 +7,12 @@ class McugenError(Exception):
     """A user's mistake or a limit of the model: one message, an optional remedy, and the exit code of the command line."""
 
     exit_code = 1
+    default_hint: str | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.default_hint
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
@@ -28,6 +29,8 @@ class CalibrationError(McugenError):
 class ToolchainError(McugenError):
     """A compiler or emulator is missing or failed."""
 
+    default_hint = "`mcugen targets` shows which compilers and emulators it finds; `--compiler` and `--emulator` choose"
+
 
 class DoesNotFit(McugenError):
     """The result is larger or slower than the limit the user gave."""
@@ -39,3 +42,4 @@ class VerificationFailed(McugenError):
     """The C and the NumPy reference disagree."""
 
     exit_code = 4
+    default_hint = "please report it with the model: the C must be equal to the reference"

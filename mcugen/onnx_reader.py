@@ -100,7 +100,9 @@ class _Reader:
                 data = numpy_helper.to_array(tensor)
             except (ValueError, TypeError, RuntimeError, onnx.checker.ValidationError) as error:
                 reason = str(error).splitlines()[0]
-                raise UnsupportedModel(f"{self.file}: weights '{tensor.name}' are not readable ({reason})") from None
+                raise UnsupportedModel(
+                    f"{self.file}: weights '{tensor.name}' are not readable ({reason})", hint="is the file whole? export it again"
+                ) from None
             self.define_constant(tensor.name, data)
 
     def define_constant(self, name: str, data: Array) -> None:
@@ -138,7 +140,10 @@ class _Reader:
             fits = len(given) == len(dims) and all(not d.dim_value or d.dim_value == g for d, g in zip(dims, given, strict=True))
             if any(g < 1 for g in given) or not fits:
                 asked = [d.dim_value or d.dim_param or "?" for d in dims]
-                raise UnsupportedModel(f"{self.file}: shape {list(given)} does not fit input '{value.name}' {asked}")
+                raise UnsupportedModel(
+                    f"{self.file}: shape {list(given)} does not fit input '{value.name}' {asked}",
+                    hint="give as many sizes as the input has axes, and only those free that it leaves free",
+                )
             return tuple(int(g) for g in given)
         shape = [d.dim_value or (1 if i == 0 else 0) for i, d in enumerate(dims)]
         if not value.type.tensor_type.HasField("shape") or 0 in shape:

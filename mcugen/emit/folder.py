@@ -21,8 +21,9 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> list[str]:
     earlier build wrote and this one does not are removed.  Raises McugenError where the place cannot be written, or holds files
     that mcugen did not write.
     """
+    made = [parent for parent in folder.parents if not parent.exists()]
     try:
-        _check_place(folder)
+        check_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             staged = Path(temporary) / "new"
@@ -33,13 +34,24 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> list[str]:
                 path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
             return _install(staged, folder, list(texts))
     except OSError as error:
+        _remove_empty(made)
         raise McugenError(
             f"{folder}: cannot write the output folder: {error.strerror or error}",
             hint="choose another place with `--output DIR`, or make room",
         ) from None
 
 
-def _check_place(folder: Path) -> None:
+def _remove_empty(folders: list[Path]) -> None:
+    """Take back the folders that were made on the way, innermost first."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def check_place(folder: Path) -> None:
+    """Raise McugenError where `write_folder` would refuse to write."""
     if folder.exists() and not folder.is_dir():
         raise McugenError(f"{folder}: is a file, not a folder", hint="choose another place with `--output DIR`")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():

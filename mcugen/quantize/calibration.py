@@ -48,7 +48,10 @@ def load_samples(graph: Graph, source: str | Path | Mapping[str, Array] | Array 
     samples = {name: _checked(graph, name, arrays[name], where) for name in graph.inputs}
     counts = {name: len(array) for name, array in samples.items()}
     if len(set(counts.values())) > 1:
-        raise CalibrationError(f"{where}: the inputs have different numbers of samples: {counts}")
+        raise CalibrationError(
+            f"{where}: the inputs have different numbers of samples: {counts}",
+            hint="sample i of one input belongs to sample i of the others",
+        )
     return samples
 
 
@@ -57,7 +60,9 @@ def _load_files(graph: Graph, path: Path) -> dict[str, Array]:
         if path.is_dir():
             files = {p.stem: np.load(p, allow_pickle=False) for p in sorted(path.glob("*.npy"))}
             if not files:
-                raise CalibrationError(f"{path}: the folder holds no .npy file")
+                raise CalibrationError(
+                    f"{path}: the folder holds no .npy file", hint="give one .npy an input, or one a sample"
+                )
             if set(graph.inputs) <= set(files):
                 return files
             return _stack(graph, files.values())
@@ -71,7 +76,10 @@ def _load_files(graph: Graph, path: Path) -> dict[str, Array]:
             f"{path.name}: not a readable .npz or .npy file ({reason})", hint="write it with numpy.savez(path, x=samples)"
         ) from None
     except Exception as error:  # zipfile and zlib raise their own errors on damaged archives
-        raise CalibrationError(f"{path.name}: not a readable .npz or .npy file ({type(error).__name__})") from None
+        raise CalibrationError(
+            f"{path.name}: not a readable .npz or .npy file ({type(error).__name__})",
+            hint="is the file whole? write it with numpy.savez(path, x=samples)",
+        ) from None
 
 
 def _stack(graph: Graph, samples: Iterable[Any]) -> dict[str, Array]:
@@ -86,14 +94,17 @@ def _stack(graph: Graph, samples: Iterable[Any]) -> dict[str, Array]:
     try:
         return {name: np.stack(column) for name, column in columns.items()}
     except ValueError:
-        raise CalibrationError("the samples have different shapes") from None
+        raise CalibrationError("the samples have different shapes", hint="cut or pad them to the input's shape") from None
 
 
 def _checked(graph: Graph, name: str, array: Array, where: str) -> Array:
     shape = graph.tensors[name].shape
     tail = shape[1:] if shape[:1] == (1,) else shape
     if array.dtype.kind not in "fiub" or array.dtype.kind == "b":
-        raise CalibrationError(f"{where}: array '{name}' is {array.dtype}; input '{name}' takes float32")
+        raise CalibrationError(
+            f"{where}: array '{name}' is {array.dtype}; input '{name}' takes float32",
+            hint="store the values that the float model takes, as numbers",
+        )
     same = array.ndim > 0 and [d for d in array.shape[1:] if d != 1] == [d for d in tail if d != 1]
     if not same:
         raise CalibrationError(
@@ -101,11 +112,15 @@ def _checked(graph: Graph, name: str, array: Array, where: str) -> Array:
             hint="the first axis counts the samples; channels stand where the ONNX model has them",
         )
     if len(array) == 0:
-        raise CalibrationError(f"{where}: array '{name}' holds no sample")
+        raise CalibrationError(
+            f"{where}: array '{name}' holds no sample", hint="a hundred samples of what the model will see are enough"
+        )
     result = array.astype(np.float32).reshape(len(array), *tail)
     bad = int(result.size - np.count_nonzero(np.isfinite(result)))
     if bad:
-        raise CalibrationError(f"{where}: array '{name}' holds {bad} values that are NaN or infinite")
+        raise CalibrationError(
+            f"{where}: array '{name}' holds {bad} values that are NaN or infinite", hint="remove these samples"
+        )
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph, QuantParams, Tensor
 from mcugen.ops import operator
 from mcugen.ops.operator import Array, QuantContext
@@ -23,7 +24,13 @@ def integer_graph(
         quant = activations[name]
         result.tensors[name] = Tensor(name, graph.tensors[name].shape, quant.dtype, None, quant)
     for node in graph.nodes:
-        integer, constants = operator(node.op).quantize(node, graph, context)
+        try:
+            integer, constants = operator(node.op).quantize(node, graph, context)
+        except (ValueError, OverflowError, FloatingPointError) as error:
+            raise UnsupportedModel(
+                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): no integers stand for its values ({error})",
+                hint="its weights or its values on the calibration data are of extreme size: look at them in float first",
+            ) from None
         names = []
         for name in integer.inputs:
             tensor = graph.tensors[name]

@@ -132,7 +132,10 @@ class Target:
         Raises McugenError when the family differs.
         """
         if core.family != self.family:
-            raise McugenError(f"target {self.name} cannot run on {core.name}: it is for the {self.family} family")
+            raise McugenError(
+                f"target {self.name} cannot run on {core.name}: it is for the {self.family} family",
+                hint="`mcugen targets` lists the cores",
+            )
         own = {
             "name": self.name,
             "description": self.description,
@@ -159,7 +162,7 @@ def load_target(name_or_path: str | Path) -> Target:
     if text.endswith(".toml") or "/" in text:
         path = Path(text)
         if not path.is_file():
-            raise McugenError(f"{path}: no such target file")
+            raise McugenError(f"{path}: no such target file", hint="`mcugen targets` lists those that need no file")
         return _build(_merged(path, ()), path)
     key = text.lower()
     tables = {path: _parse(path) for path in sorted(_FOLDER.glob("*.toml"))}
@@ -185,14 +188,16 @@ def _parse(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise McugenError(f"{path}: not a readable TOML file: {error}") from None
+        raise McugenError(
+            f"{path}: not a readable TOML file: {error}", hint='a target file may be as short as base = "cortex-m4"'
+        ) from None
 
 
 def _merged(path: Path, seen: tuple[Path, ...]) -> dict[str, object]:
     """The file's table laid over its base's, one level of sub-tables deep; its linker scripts found beside it."""
     path = path.resolve()
     if path in seen:
-        raise McugenError(f"{path}: its base leads back to itself")
+        raise McugenError(f"{path}: its base leads back to itself", hint="take a built-in target as the base")
     table = _parse(path)
     for section in table.values():
         if isinstance(section, dict):
@@ -217,14 +222,18 @@ def _builtin_path(name: str, asked_by: Path) -> Path:
     for path in sorted(_FOLDER.glob("*.toml")):
         if name.lower() == path.stem or name.lower() in _aliases(_parse(path)):
             return path
-    raise McugenError(f"{asked_by}: its base '{name}' is not a target")
+    raise McugenError(
+        f"{asked_by}: its base '{name}' is not a target", hint="`mcugen targets` lists them; or give another file beside it"
+    )
 
 
 def _build(table: dict[str, object], path: Path) -> Target:
     faults: list[str] = []
     target = _record(Target, table, "", faults)
     if faults:
-        raise McugenError(f"{path}: not a valid target: " + "; ".join(faults))
+        raise McugenError(
+            f"{path}: not a valid target: " + "; ".join(faults), hint='take the rest from a target: base = "cortex-m4"'
+        )
     return typing.cast(Target, target)
 
 
