@@ -13,6 +13,7 @@ from typing import Any
 
 from mcugen import pipeline, verbs
 from mcugen.config import BuildOptions
+from mcugen.emit.folder import check_place
 from mcugen.errors import DoesNotFit, McugenError, ToolchainError, VerificationFailed
 from mcugen.graph import Graph
 from mcugen.package import Package
@@ -62,12 +63,14 @@ def build_with(
     """As `build`, with the options as one record."""
     warn = warn or _ignore
     target = load_target(options.target)
-    host = find_host_compiler(_host_choice(options.compiler)) if options.verify else None
+    name = pipeline.c_identifier(options.name or model.stem)
+    output = options.output or Path("build") / name
+    check_place(output)
+    host = _host_compiler(options)
     dump = Dump(options.dump)
     quantized = prepare(model, options, dump=dump, progress=progress)
     for note in quantized.notes:
         warn(note)
-    name = pipeline.c_identifier(options.name or model.stem)
     compiled = pipeline.compile_model(
         quantized, target=target, goal=options.goal, name=name, options=options.for_report()
     )
@@ -81,7 +84,7 @@ def build_with(
             facts["verification"] = _verify(staged, quantized, options, progress)
         facts |= _measure(staged, target, options, warn)
     finished = with_facts(compiled, facts)
-    package = finished.write(options.output or Path("build") / name)
+    package = finished.write(output)
     return Built(package)
 
 
@@ -127,6 +130,18 @@ class Dump:
 
 def _ignore(_text: str) -> None:
     """The default for `warn`: the notes are in the report as well."""
+
+
+def _host_compiler(options: BuildOptions) -> Compiler | None:
+    """The compiler that proves the C; looked for first, because without one all other work is in vain."""
+    if not options.verify:
+        return None
+    try:
+        return find_host_compiler(_host_choice(options.compiler))
+    except ToolchainError as error:
+        raise ToolchainError(
+            f"{error.message}, so the C cannot be verified", hint=f"{error.hint}; `--no-verify` builds without proof"
+        ) from None
 
 
 def _host_choice(compiler: str | None) -> str | None:

@@ -10,7 +10,7 @@ import click
 
 import mcugen
 from mcugen import config
-from mcugen.cli_support import COUNT, NAMES, SHAPE, SIZE, Commands, common, example, progress_bars, show, warn
+from mcugen.cli_support import COUNT, NAMES, SHAPE, SIZE, Commands, common, example, note, progress_bars, show, warn
 from mcugen.errors import McugenError
 from mcugen.prune.magnitude import SCOPES
 from mcugen.quantize.ranges import observer_names
@@ -82,6 +82,7 @@ def build(model: Path, config_file: Path | None, as_json: bool, **params: Any) -
     found = config_file or config.find_config(model)
     if found is not None:
         params |= _from_file(click.get_current_context(), found)
+        note(f"options from {found}")
     params["shape"] = dict(params["shape"])
     with progress_bars() as progress:
         built = build_with(model, config.BuildOptions(**params), progress=progress, warn=warn)

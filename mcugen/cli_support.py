@@ -26,6 +26,7 @@ class Commands(click.Group):
     """A group whose commands end a user's mistake with `error:` and `hint:` and the error's exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.meta[TRACEBACK] = False
         try:
             return super().invoke(ctx)
         except McugenError as error:
@@ -33,6 +34,12 @@ class Commands(click.Group):
             ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except OSError as error:
+            if ctx.meta.get(TRACEBACK):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            _show_error(f"{where}{error.strerror or error}", "is the place there, writable, and is there room?")
+            ctx.exit(1)
         except Exception as error:
             if ctx.meta.get(TRACEBACK):
                 raise
@@ -72,6 +79,11 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 def example(text: str) -> str:
     """The end of a command's help."""
     return "\b\nExample:\n  " + text
+
+
+def note(text: str) -> None:
+    """Something worth knowing, on stderr."""
+    _stderr().print(f"note: {text}")
 
 
 def warn(text: str) -> None:

@@ -22,6 +22,8 @@ else:
 CONFIG_FILE = "mcugen.toml"
 GOALS = ("balanced", "speed", "size", "ram")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+_PLACES = ("calibrate", "target", "compiler")
+"""Options that may be paths."""
 _LOCAL = frozenset(("output", "dump", "verify", "layers"))
 """Options that say where and how a build is done, not what comes out of it."""
 
@@ -63,20 +65,18 @@ class BuildOptions:
         asked: dict[str, Any] = {}
         for spec in dataclasses.fields(self):
             value = getattr(self, spec.name)
-            if spec.name not in _LOCAL and value is not None and value not in ((), {}):
-                asked[spec.name.replace("_", "-")] = _portable(value)
+            if spec.name in _LOCAL or value is None or (isinstance(value, (tuple, dict)) and not value):
+                continue
+            if spec.name in _PLACES:
+                value = Path(value).name if isinstance(value, (str, Path)) else "arrays"
+            asked[spec.name.replace("_", "-")] = _plain(value)
         return dict(sorted(asked.items()))
 
 
-def _portable(value: Any) -> Any:
-    if isinstance(value, Path) or (isinstance(value, str) and ("/" in value or "\\" in value)):
-        return Path(value).name
+def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        named = {str(k): _portable(v) for k, v in value.items()}
-        return named if all(isinstance(v, (list, int)) for v in named.values()) else "arrays"
-    if isinstance(value, (list, tuple)):
-        return [_portable(v) for v in value]
-    return value if isinstance(value, (str, int, float, bool)) else "arrays"
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def parse_size(text: str | int) -> int:
@@ -119,7 +119,9 @@ def read_config(path: Path, known: Sequence[str]) -> dict[str, Any]:
     except FileNotFoundError:
         raise McugenError(f"{path}: no such file", hint=f"`--config` takes a {CONFIG_FILE}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise McugenError(f"{path}: not a readable TOML file: {error}") from None
+        raise McugenError(
+            f"{path}: not a readable TOML file: {error}", hint='write [build] and below it lines such as ram = "20K"'
+        ) from None
     faults = [f"table or key '{key}'" for key in table if key != "build"]
     build = table.get("build", {})
     if not isinstance(build, dict):

@@ -41,7 +41,7 @@ def inspect_model(
     record: dict[str, Any] = {
         "name": path.name,
         "opset": max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0),
-        "onnx_ops": dict(sorted(Counter(node.op_type for node in proto.graph.node).items())),
+        "onnx_ops": dict(sorted(Counter(str(node.op_type) for node in proto.graph.node).items())),
         "inputs": _ports(proto, proto.graph.input),
         "outputs": _ports(proto, proto.graph.output),
         "supported": graph is not None,

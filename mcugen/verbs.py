@@ -225,11 +225,11 @@ def evaluate(
     """
     package = as_package(folder)
     samples = load_samples(package.float_graph, data)
-    known = stored_labels(data) if labels is None else labels
+    known = stored_labels(data) if labels is None else np.asarray(labels)
     count = len(next(iter(samples.values())))
-    if known is not None and (known.shape != (count,) or known.dtype.kind not in "iu"):
+    if known is not None and known.shape != (count,):
         raise CalibrationError(
-            f"the labels 'y' are {known.dtype} {list(known.shape)} for {count} samples",
+            f"the labels 'y' have the shape {list(known.shape)} for {count} samples",
             hint="labels are one integer a sample",
         )
     with on_host(package, compiler=compiler) as model:
@@ -237,13 +237,14 @@ def evaluate(
 
 
 def stored_labels(data: Samples) -> Array | None:
-    """The array `y` of an .npz or a mapping, if it has one that could be labels."""
-    if isinstance(data, Mapping):
-        return np.asarray(data["y"]) if "y" in data else None
-    if isinstance(data, (str, Path)) and Path(data).suffix == ".npz":
+    """The integer array `y` of an .npz or a mapping, if it has one."""
+    found: Array | None = None
+    if isinstance(data, Mapping) and "y" in data:
+        found = np.asarray(data["y"])
+    elif isinstance(data, (str, Path)) and Path(data).suffix == ".npz":
         with np.load(data, allow_pickle=False) as stored:
-            return stored["y"] if "y" in stored.files else None
-    return None
+            found = stored["y"] if "y" in stored.files else None
+    return found if found is not None and found.dtype.kind in "iu" else None
 
 
 def simulate(

@@ -71,9 +71,24 @@ def build_text(report: Mapping[str, Any], folder: str) -> Lines:
         rows.add_row("flash", f"{bytes_text(report['constants'])} of constants; the code is not measured")
     if report.get("cycles"):
         rows.add_row("cycles", f"{report['cycles']:,}")
+    if report.get("pruning"):
+        rows.add_row("pruned", _pruned(report["pruning"]))
+    dead = report.get("dead_channels") or {}
+    if dead.get("channels_removed"):
+        saved = dead["macs_before"] - dead["macs_after"]
+        rows.add_row(
+            "dead", f"{dead['channels_removed']} channels removed without any change, {count_text(saved)} MACs"
+        )
     rows.add_row("verified", _verified(report))
     rows.add_row("folder", folder)
     return [rows]
+
+
+def _pruned(pruning: Mapping[str, Any]) -> str:
+    macs = f"{count_text(pruning['macs_before'])} to {count_text(pruning['macs_after'])} MACs"
+    weights = f"{count_text(pruning['weights_before'])} to {count_text(pruning['weights_after'])} weights"
+    costs = [f"{name} {_decibels(value)}" for name, value in pruning["outputs"].items() if value is not None]
+    return f"{macs}, {weights}" + (f"; SQNR against the model as it was: {', '.join(costs)}" if costs else "")
 
 
 def _verified(report: Mapping[str, Any]) -> str:
