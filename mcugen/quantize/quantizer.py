@@ -1,0 +1,160 @@
+"""Quantization as one verb: from a float graph and calibration samples to the integer graph, by the methods of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.execute import evaluate, evaluate_batches
+from mcugen.graph import Graph, QuantParams
+from mcugen.ops import operator
+from mcugen.ops.operator import clip_bounds
+from mcugen.quantize.calibration import choose_activations, observe
+from mcugen.quantize.equalization import equalize
+from mcugen.quantize.headroom import range_with_headroom
+from mcugen.quantize.integer_graph import integer_graph
+from mcugen.quantize.ranges import quant_params
+from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
+
+Array = npt.NDArray[Any]
+Progress = Callable[[int, int], None]
+
+METHODS = ("equalize", "headroom", "fit", "bias", "feedback", "scales", "descent", "follow")
+"""What can be switched off, in the order in which it acts; the ablation table has one row for each."""
+EFFORTS: Mapping[str, tuple[int, float, int]] = {
+    "fast": (48, 0.0, 1_000_000),
+    "default": (128, 0.5, 3_000_000),
+    "max": (512, 3.0, 8_000_000),
+}
+"""Samples that the layers are fitted on, rounds of coordinate descent per weight of a row, values of a layer's sampled rows."""
+PERCENT = 100
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """An integer graph, and how it came to be.
+
+    `graph`: the integer graph.  `source`: the float graph that it stands for, equalized and with corrected biases; it computes the
+    same function as the graph given up to those corrections.  `activations` by tensor, `weights` (integers, scales per output
+    channel) by node, `notes` by node in execution order.
+    """
+
+    graph: Graph
+    source: Graph
+    activations: Mapping[str, QuantParams]
+    weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    notes: tuple[LayerNote, ...] = ()
+
+
+def quantize_graph(
+    graph: Graph,
+    samples: Mapping[str, Array],
+    *,
+    observer: str = "auto",
+    effort: str = "default",
+    progress: Progress | None = None,
+    methods: Collection[str] = METHODS,
+) -> QuantizedModel:
+    """The integer graph of a canonical float graph.
+
+    `samples`: float32 `[N, ...]` by input name, as `load_samples` gives them.  `observer`: "auto" takes the observed range, and
+    headroom for outputs; a name of ranges.py takes that observer for every tensor.  `methods`: a part of `METHODS`.
+    `progress(done, 100)` is called as work goes on.  The result depends on the arguments alone.  Raises CalibrationError where
+    the samples cannot be used and ValueError for an unknown effort or method.
+    """
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown or effort not in EFFORTS:
+        raise ValueError(f"no method {', '.join(unknown)}" if unknown else f"no effort '{effort}': {', '.join(EFFORTS)}")
+    count, sweeps, row_values = EFFORTS[effort]
+    on = {name: name in methods for name in METHODS}
+    if on["equalize"]:
+        ranges, variances = channel_statistics(graph, samples, _part(progress, 0, 15))
+        graph = equalize(graph, ranges, variances)
+    histograms = observe(graph, samples, progress=_part(progress, 15, 40))
+    plain = "minmax" if observer == "auto" else observer
+    activations = choose_activations(graph, histograms, observer_name=plain)
+    if observer == "auto" and on["headroom"]:
+        activations |= output_activations(graph, samples)
+    options = RoundingOptions(
+        fit=on["fit"],
+        bias=on["bias"],
+        feedback=on["feedback"],
+        scales=on["scales"],
+        follow=on["follow"],
+        sweeps=sweeps if on["descent"] else 0.0,
+        row_values=row_values,
+    )
+    chosen = spread_samples(samples, count)
+    rounded = quantize_sequentially(graph, activations, chosen, options, _part(progress, 40, PERCENT))
+    integer = integer_graph(rounded.graph, activations, rounded.weights)
+    return QuantizedModel(integer, rounded.graph, activations, rounded.weights, tuple(rounded.notes))
+
+
+def _part(progress: Progress | None, first: int, last: int) -> Progress | None:
+    """A progress of one stage that counts as percents `first` to `last` of the whole."""
+    if progress is None:
+        return None
+    report = progress
+    return lambda done, total: report(first + (last - first) * done // max(1, total), PERCENT)
+
+
+def spread_samples(samples: Mapping[str, Array], count: int) -> dict[str, Array]:
+    """At most `count` samples, evenly spread over those given."""
+    total = len(next(iter(samples.values())))
+    index = np.unique(np.linspace(0, total - 1, min(count, total)).astype(int))
+    return {name: array[index] for name, array in samples.items()}
+
+
+def channel_statistics(
+    graph: Graph, samples: Mapping[str, Array], progress: Progress | None = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Per activation and index of its last axis: the largest magnitude and the variance over the samples; one pass."""
+    names = [name for name in graph.activations() if graph.tensors[name].shape]
+    largest = {name: np.zeros(graph.tensors[name].shape[-1]) for name in names}
+    sums = {name: np.zeros((2, graph.tensors[name].shape[-1])) for name in names}
+    rows = dict.fromkeys(names, 0)
+    done, total = 0, len(next(iter(samples.values())))
+    for batch in evaluate_batches(graph, samples, keep=names):
+        for name in names:
+            flat = batch[name].reshape(-1, batch[name].shape[-1])
+            largest[name] = np.maximum(largest[name], np.abs(flat).max(axis=0))
+            sums[name] += (flat.sum(axis=0, dtype=np.float64), np.einsum("ij,ij->j", flat, flat, dtype=np.float64))
+            rows[name] += len(flat)
+        done += len(batch[graph.inputs[0]])
+        if progress is not None:
+            progress(min(done, total), total)
+    variances = {name: np.maximum(s[1] / rows[name] - (s[0] / rows[name]) ** 2, 0.0) for name, s in sums.items()}
+    return largest, variances
+
+
+def output_tensors(graph: Graph) -> list[str]:
+    """The tensors whose ranges the outputs have: outputs with a range of their own, and the inputs of a softmax that is one."""
+    found: list[str] = []
+    names = list(graph.outputs)
+    producers = graph.producers()
+    while names:
+        node = producers.get(name := names.pop(0))
+        if node is None:
+            continue
+        if operator(node.op).output_quant(node, graph) == "observe":
+            found.append(name)
+        else:
+            names.append(node.inputs[0])
+    return list(dict.fromkeys(found))
+
+
+def output_activations(graph: Graph, samples: Mapping[str, Array]) -> dict[str, QuantParams]:
+    """The outputs' tensors with headroom for unseen samples."""
+    names = output_tensors(graph)
+    values = evaluate(graph, samples, keep=names)
+    producers = graph.producers()
+    chosen = {}
+    for name in names:
+        low, high = range_with_headroom(values[name].reshape(len(values[name]), -1))
+        bound_low, bound_high = clip_bounds(producers[name])
+        chosen[name] = quant_params(max(low, bound_low), min(high, bound_high))
+    return chosen

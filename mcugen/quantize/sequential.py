@@ -1,0 +1,204 @@
+"""Sequential quantization: layer by layer, each layer fitted to what the quantized layers before it really give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.graph import Graph, Node, QuantParams
+from mcugen.ops import operator
+from mcugen.ops.operator import QuantContext
+from mcugen.ops.weighted import float_bias, round_weights
+from mcugen.quantize import rounding
+from mcugen.quantize.layer_data import input_rows, sample_positions, weight_matrix
+from mcugen.quantize.reconstruction import FOLDS, Moments, damped, error_after, fit_bias, fit_weights, moments, shrunk
+
+Array = npt.NDArray[Any]
+Progress = Callable[[int, int], None]
+
+FITTED = ("conv2d", "depthwise_conv2d", "fully_connected")
+FEWEST_ROWS_PER_WEIGHT = 4
+"""With fewer rows for each weight of an output, a fit of the weights learns the samples by heart."""
+
+
+@dataclass(frozen=True)
+class RoundingOptions:
+    """Which parts of the sequential method are on."""
+
+    fit: bool = True
+    bias: bool = True
+    feedback: bool = True
+    scales: bool = True
+    sweeps: float = 1.0
+    damping: float = 0.01
+    follow: bool = True
+    row_values: int = 3_000_000
+
+
+@dataclass(frozen=True)
+class LayerNote:
+    """What was done to one layer: rows it was fitted on, the fit's damping (None: no fit), its error on those rows.
+
+    `signal_to_noise` in dB: of the layer's output before its activation, from the quantized inputs, against float.
+    """
+
+    node: str
+    rows: int
+    damping: float | None
+    signal_to_noise: float
+
+
+@dataclass
+class Rounded:
+    """The outcome: the graph with corrected biases, integer weights by node name, and a note of each layer."""
+
+    graph: Graph
+    weights: dict[str, tuple[Array, Array]] = field(default_factory=dict)
+    notes: list[LayerNote] = field(default_factory=list)
+
+
+def quantize_sequentially(
+    graph: Graph,
+    activations: Mapping[str, QuantParams],
+    samples: Mapping[str, Array],
+    options: RoundingOptions,
+    progress: Progress | None = None,
+) -> Rounded:
+    """Choose integer weights and biases in execution order; `samples` are the calibration inputs."""
+    result = Rounded(graph.copy())
+    wanted: dict[str, Array] = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
+    integers: dict[str, Array] = {}
+    for name in graph.inputs:
+        shape = graph.tensors[name].shape
+        wanted[name] = samples[name].reshape((-1, *shape[1:]))
+        integers[name] = activations[name].quantize(wanted[name])
+    last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    for i, node in enumerate(graph.nodes):
+        outputs = operator(node.op).evaluate(node, [wanted[name] for name in node.inputs])
+        wanted.update(zip(node.outputs, outputs, strict=True))
+        if node.op in FITTED:
+            x = node.inputs[0]
+            _round_node(result, node, activations, wanted[x], integers[x], options, seed=i)
+        integers.update(_integer_outputs(result, result.graph.nodes[i], activations, integers))
+        for name in node.inputs:
+            if last[name] == i and name in integers:
+                integers.pop(name)
+                wanted.pop(name)
+        if progress is not None:
+            progress(i + 1, len(graph.nodes))
+    return result
+
+
+def _integer_outputs(
+    result: Rounded, node: Node, activations: Mapping[str, QuantParams], integers: Mapping[str, Array]
+) -> dict[str, Array]:
+    graph = result.graph
+    integer, constants = operator(node.op).quantize(node, graph, QuantContext(activations, result.weights))
+    arrays = [
+        integers[name] if name in integers else activations[name].quantize(graph.constant(name)) for name in integer.inputs
+    ]
+    outputs = operator(node.op).reference(integer, [*arrays, *constants.values()])
+    return dict(zip(node.outputs, outputs, strict=True))
+
+
+@dataclass(frozen=True)
+class LayerProblem:
+    """One layer's rounding problem; see rounding.py for shapes.  `dead` [groups, outputs]: channels that are constant."""
+
+    weights: Array
+    bias: Array
+    scales: Array
+    dead: Array
+    moments: Moments
+    power: float
+    rows: int
+
+
+def _layer_problem(
+    node: Node,
+    graph: Graph,
+    activations: Mapping[str, QuantParams],
+    x_wanted: Array,
+    x_integers: Array,
+    options: RoundingOptions,
+    *,
+    seed: int,
+) -> LayerProblem:
+    in_quant, out_quant = activations[node.inputs[0]], activations[node.outputs[0]]
+    weights, bias = graph.constant(node.inputs[1]), float_bias(node, graph)
+    plain, scales = round_weights(weights, in_quant, out_quant, bias)
+    matrix = weight_matrix(node, weights)
+    groups, outputs, depth = matrix.shape
+    samples = len(x_wanted)
+    count = samples * int(np.prod(graph.tensors[node.outputs[0]].shape[:-1]))
+    positions = sample_positions(count, groups * max(depth, outputs), limit=options.row_values, seed=seed)
+    wanted = input_rows(node, x_wanted, weights, positions).astype(np.float64)
+    given = input_rows(node, in_quant.dequantize(x_integers), weights, positions) if options.follow else wanted
+    target = wanted @ matrix.transpose(0, 2, 1)
+    folds = positions * samples // count % min(FOLDS, samples)
+    return LayerProblem(
+        matrix,
+        bias.reshape(groups, outputs),
+        scales.reshape(groups, outputs),
+        ~np.any(plain.reshape(groups, outputs, -1), axis=2),
+        moments(given, target - given @ matrix.transpose(0, 2, 1), folds),
+        float(((target - target.mean(axis=1, keepdims=True)) ** 2).sum()),
+        len(positions),
+    )
+
+
+def _round_layer(problem: LayerProblem, options: RoundingOptions) -> tuple[Array, Array, Array, float | None]:
+    """Integers [groups, outputs, depth], scales and bias [groups, outputs], and the damping of the fit."""
+    weights, dead, m = problem.weights, problem.dead, problem.moments
+    damping = None
+    if options.fit and problem.rows >= FEWEST_ROWS_PER_WEIGHT * weights.shape[-1]:
+        weights, damping = fit_weights(weights, m)
+    peak = np.abs(weights).max(axis=2)
+    grown = peak / np.maximum(np.abs(problem.weights).max(axis=2), 1e-300)
+    scales = np.where(dead, problem.scales, problem.scales * np.where(grown > 0, grown, 1))
+    hessian = damped(shrunk(m), options.damping)
+    if options.scales:
+        scales = np.where(dead, scales, rounding.search_scales(weights, scales, hessian))
+    q = rounding.error_feedback(weights, scales, hessian) if options.feedback else rounding.plain_rounding(weights, scales)
+    if options.sweeps:
+        q = rounding.descend(q, scales, weights, hessian, sweeps=options.sweeps)
+    q = np.where(dead[..., None], 0, q)
+    bias = problem.bias
+    if options.bias:
+        bias = np.where(dead, bias, bias + fit_bias(q * scales[..., None] - problem.weights, m))
+    return q, scales, bias, damping
+
+
+def _round_node(
+    result: Rounded,
+    node: Node,
+    activations: Mapping[str, QuantParams],
+    x_wanted: Array,
+    x_integers: Array,
+    options: RoundingOptions,
+    *,
+    seed: int,
+) -> None:
+    graph = result.graph
+    problem = _layer_problem(node, graph, activations, x_wanted, x_integers, options, seed=seed)
+    q, scales, bias, damping = _round_layer(problem, options)
+    result.weights[node.name] = (
+        q.reshape(graph.tensors[node.inputs[1]].shape).astype(np.int8),
+        scales.reshape(-1),
+    )
+    change = np.concatenate([q * scales[..., None] - problem.weights, (bias - problem.bias)[..., None]], axis=2)
+    error = float(error_after(change, problem.moments).sum())
+    ratio = 10 * np.log10(max(problem.power, 1e-300) / max(error, 1e-300))
+    result.notes.append(LayerNote(node.name, problem.rows, damping, round(float(ratio), 2)))
+    if options.bias:
+        _set_bias(graph, node, bias.reshape(-1))
+
+
+def _set_bias(graph: Graph, node: Node, bias: Array) -> None:
+    index = next(i for i, n in enumerate(graph.nodes) if n.name == node.name)
+    name = graph.add_constant(f"{node.name}.bias", bias)
+    graph.nodes[index] = replace(node, inputs=(*node.inputs[:2], name))
