@@ -123,6 +123,23 @@ def test_constants_behind_padding(bias: float, pads: int, second_op: str, channe
     assert_equal_bytes(graph, after)
 
 
+@pytest.mark.parametrize(
+    ("pads", "stride", "kept"),
+    [((0, 0, 1, 0), 1, 2), ((0, 0, 0, 1), 1, 2), ((1, 0, 0, 0), 1, 2), ((0, 1, 0, 0), 1, 2), ((0, 0, 1, 1), 2, 1)],
+)
+def test_every_side_of_the_border_counts_if_a_window_reaches_it(pads: tuple[int, ...], stride: int, kept: int) -> None:
+    builder = GraphBuilder("sides")
+    x = builder.input("x", (1, 5, 5, 1))
+    first = [x, builder.constant(np.array([1.0, 0.0]).reshape(2, 1, 1, 1)), builder.constant(np.array([0.1, 0.7]))]
+    y = builder.emit("conv2d", first, groups=1, **PLAIN)
+    window = PLAIN | {"pads": pads, "strides": (stride, stride)}
+    last = [y, builder.constant(np.ones((1, 3, 3, 2)))]
+    graph = quantized(builder.output(builder.emit("conv2d", last, groups=1, **window)))
+    after = remove_dead_channels(graph)
+    assert after.tensors[y].shape == (1, 5, 5, kept)
+    assert_equal_bytes(graph, after)
+
+
 def test_padding_that_only_zero_weights_read_does_not_keep_a_constant() -> None:
     builder = GraphBuilder("corner")
     x = builder.input("x", (1, 5, 5, 1))
@@ -184,6 +201,28 @@ def test_a_wholly_constant_branch_becomes_an_operand() -> None:
     assert [node.op for node in after.nodes] == ["add"]
     assert after.tensors[after.nodes[0].inputs[1]].shape == (1, 1, 1, 2)
     assert_equal_bytes(graph, after)
+
+
+@pytest.mark.parametrize("op", ["add", "mul"])
+def test_a_constant_operand_keeps_the_axes_that_its_partner_repeats(op: str) -> None:
+    builder = GraphBuilder("broadcast")
+    x = builder.input("x", (1, 3, 3, 2))
+    weights, bias = builder.constant(np.zeros((2, 3, 3, 2))), builder.constant(np.array([0.5, 0.5]))
+    dead = builder.emit("conv2d", [x, weights, bias], groups=1, **SAME)
+    pooled = builder.emit("max_pool2d", [x], kernel=(3, 3), minimum=False, **PLAIN)
+    attrs = {"subtract": False} if op == "add" else {}
+    graph = quantized(builder.output(builder.emit(op, [dead, pooled], **attrs)))
+    after = propagate_constants(graph)
+    assert [node.op for node in after.nodes] == ["max_pool2d", op]
+    assert after.tensors[after.nodes[1].inputs[1]].shape == (1, 3, 3, 1)
+    assert_equal_bytes(graph, after)
+
+
+def test_an_attribute_that_is_not_known_keeps_a_layer_as_it_is() -> None:
+    graph = two_layers(-1.0, pads=0)
+    graph.nodes[0] = graph.nodes[0].with_attrs(weight_zero_point=3)
+    after = remove_dead_channels(graph)
+    assert after.tensors[graph.nodes[0].outputs[0]].shape[-1] == 2
 
 
 def test_saturated_channels_count_as_constant() -> None:

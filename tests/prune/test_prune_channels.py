@@ -96,6 +96,19 @@ def test_norms_choose_the_smallest_rows() -> None:
         assert np.flatnonzero(~keep["conv2d"]).tolist() == [1, 4]
 
 
+def test_norms_count_relative_to_their_layer() -> None:
+    builder = GraphBuilder("scales")
+    x = builder.input("x", (1, 2, 2, 1))
+    scales = ([0.1, 1.0, 1.0], [100.0, 90.0, 120.0])
+    parts = [
+        builder.emit("conv2d", [x, builder.constant(np.array(s).reshape(3, 1, 1, 1))], groups=1, **PLAIN) for s in scales
+    ]
+    total = builder.emit("add", parts, subtract=False)
+    last = [total, builder.constant(np.ones((2, 1, 1, 3)))]
+    graph = builder.output(builder.emit("conv2d", last, groups=1, **PLAIN))
+    assert choose_channels(graph, 0.34, criterion="l2")[total].tolist() == [False, True, True]
+
+
 def test_activation_chooses_what_its_readers_hardly_use_or_that_hardly_varies() -> None:
     graph = chain((3, 6, 6))
     graph.constant(graph.nodes[1].inputs[1])[..., 2] *= 1e-4
