@@ -15,7 +15,6 @@ from mcugen.targets import CycleTable
 _CONDITIONS = ("eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
 _ARM_LOADS = frozenset(("ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "vldr"))
 _ARM_STORES = frozenset(("str", "strb", "strh", "vstr"))
-_ARM_ACCESSES = ("ldr", "str", "ldm", "stm", "push", "pop", "vldr", "vstr", "vldm", "vstm", "vpush", "vpop")
 _ARM_MULTIPLE_LOADS = ("ldm", "pop", "vldm", "vpop")
 _ARM_MULTIPLE_STORES = ("stm", "push", "vstm", "vpush")
 _ARM_CONDITIONAL = _ARM_LOADS | _ARM_STORES | {"ldrd", "strd", "mul", "mla"}
@@ -71,12 +70,6 @@ def block_cost(instructions: Iterable[Instruction], table: CycleTable) -> BlockC
         stores=sum(cost.stores for cost in costs),
         multiplies=sum(cost.multiplies for cost in costs),
     )
-
-
-def is_predicated_access(mnemonic: str) -> bool:
-    """Whether an Arm instruction is a load or store in an IT block."""
-    stem = mnemonic.partition(".")[0]
-    return stem[-2:] in _CONDITIONS and stem[:-2].startswith(_ARM_ACCESSES)
 
 
 def _arm_cost(instruction: Instruction, table: CycleTable, previous: tuple[Instruction, _Cost] | None) -> _Cost:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mcugen.errors import ToolchainError, VerificationFailed
-from mcugen.run.cycles import is_predicated_access
 from mcugen.run.elf import Image
 from mcugen.run.machine import paint_stack, stack_used
+from mcugen.run.recorder import Recorder, attach_recorder
 from mcugen.run.resources import require
 from mcugen.run.results import RunCost
-from mcugen.run.stack import stack_reach
-from mcugen.run.trace import BlockTrace, cost_of_trace
+from mcugen.run.trace import cost_of_trace, stack_reached
 from mcugen.targets import Target
 
 _PAGE = 0x1000
@@ -28,7 +26,6 @@ _EXCEPTIONS = {
 }
 _SEMIHOST_BREAKPOINT = 7
 _SYS_WRITE0, _SYS_EXIT, _SYS_EXIT_EXTENDED = 0x04, 0x18, 0x20
-_IT_STATE = 0x0600FC00
 _EBREAK = (0x00100073).to_bytes(4, "little")
 
 
@@ -58,16 +55,20 @@ class UnicornMachine:
         self._exit: int | None = None
         self._fault: str | None = None
         self._semihosted = False
-        self._lowest_stack = 0
         self._printed = bytearray()
         self._load()
         uc, api = self._uc, self._unicorn
         uc.hook_add(api.UC_HOOK_INTR, self._on_interrupt)
         uc.hook_add(api.UC_HOOK_MEM_INVALID, self._on_bad_access)
         uc.hook_add(api.UC_HOOK_INSN_INVALID, self._on_invalid_instruction)
-        self._trace = BlockTrace(array("q"), array("q"))
+        self._recorder: Recorder | None = None
         if counting:
-            self._hook_counters()
+            status = self._registers.status if self._thumb else -1
+            # an Armv6-M model faults by itself on an unaligned access
+            accesses = not self._thumb or target.features.unaligned
+            self._recorder = attach_recorder(
+                uc, stack_register=self._registers.sp, status_register=status, accesses=accesses
+            )
 
     @property
     def text(self) -> str:
@@ -106,20 +107,29 @@ class UnicornMachine:
                 return
 
     def measure(self, model: str) -> RunCost:
+        table = self._target.cycles
+        if self._recorder is None or table is None:
+            raise ToolchainError(f"target {self._target.name} has no cycle table, or counting was not asked for")
         stack_pointer = self._register(self._registers.sp)
         paint_stack(self, self._image, stack_pointer)
-        self._trace.clear()
-        self._lowest_stack = stack_pointer
+        self._recorder.clear()
         self.resume(self._image.address("bench_end"))
-        table = self._target.cycles
-        if table is None:
-            raise ToolchainError(f"target {self._target.name} has no cycle table")
+        trace = self._recorder.trace()
+        if len(trace.unaligned) and not self._target.features.unaligned:
+            where = self._image.function_at(int(trace.blocks[trace.unaligned[0]]) >> 20)
+            raise VerificationFailed(f"an unaligned access, which the core does not have, behind {where}")
         # an array that is not written leaves the paint, but the stack pointer went below it
-        stack = max(stack_used(self, self._image, stack_pointer), stack_pointer - self._lowest_stack)
-        return cost_of_trace(self._trace, self._image, model, self._decode, table, stack=stack)
+        written, reserved = (
+            stack_used(self, self._image, stack_pointer),
+            stack_reached(trace, self._decode, stack_pointer),
+        )
+        return cost_of_trace(trace, self._image, model, self._decode, table, stack=max(written, reserved))
 
     def close(self) -> None:
         self._uc = None
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
 
     def _load(self) -> None:
         """Maps only what the program may touch, so that most stray accesses fault."""
@@ -139,61 +149,6 @@ class UnicornMachine:
         start, end = start & -_PAGE, -(-end // _PAGE) * _PAGE
         if end > start:
             self._uc.mem_map(start, end - start)
-
-    def _hook_counters(self) -> None:
-        """Records blocks and unaligned accesses; the callbacks are the inner loop of counting."""
-        api, record, unaligned, blocks = (
-            self._unicorn,
-            self._trace.blocks.append,
-            self._trace.unaligned,
-            self._trace.blocks,
-        )
-        known: set[int] = set()
-        predicated: set[int] = set()
-        reach: dict[int, int] = {}
-        moved: set[int] = set()
-        strict = not self._target.features.unaligned
-
-        def on_block(_uc: object, address: int, size: int, _data: object) -> None:
-            if moved and blocks and blocks[-1] in moved:
-                self._lowest_stack = min(self._lowest_stack, self._register(self._registers.sp))
-            key = address << 20 | size
-            record(key)
-            if key not in known:
-                known.add(key)
-                instructions = self._decode(address, size)
-                if any(is_predicated_access(mnemonic) for mnemonic, _ in instructions):
-                    predicated.add(key)
-                below, by_register = stack_reach(instructions)
-                if below:
-                    reach[key] = below
-                if by_register:
-                    moved.add(key)
-            if key in reach:
-                self._lowest_stack = min(self._lowest_stack, self._register(self._registers.sp) - reach[key])
-
-        def on_access(_uc: object, _access: int, address: int, size: int, _value: int, _data: object) -> None:
-            if predicated and blocks[-1] in predicated:
-                self._clear_predication()
-            if address & (size - 1):
-                unaligned.append(len(blocks) - 1)
-                if strict:
-                    self._fault = f"unaligned access to {address:#x} of {size} bytes"
-                    self._uc.emu_stop()
-
-        self._uc.hook_add(api.UC_HOOK_BLOCK, on_block)
-        # an Armv6-M model faults by itself
-        if not (self._thumb and strict):
-            self._uc.hook_add(api.UC_HOOK_MEM_READ | api.UC_HOOK_MEM_WRITE, on_access)
-
-    def _clear_predication(self) -> None:
-        """Undoes what Unicorn does to a predicated access before it calls a memory hook.
-
-        It puts the IT state into the CPU and leaves it there; the next block translated would run under that condition.
-        """
-        status = self._register(self._registers.status)
-        if status & _IT_STATE:
-            self._uc.reg_write(self._registers.status, status & ~_IT_STATE)
 
     def _decode(self, address: int, size: int) -> list[tuple[str, str]]:
         capstone = require("capstone", purpose="counting cycles")

@@ -12,38 +12,33 @@ _PUSHES = ("push", "stmdb", "vpush", "vstmdb")
 _POPS = ("pop", "ldm", "vpop", "vldmia")
 
 
-def stack_reach(instructions: Iterable[Instruction]) -> tuple[int, bool]:
-    """(bytes below the stack pointer at the block's start that it reaches, whether it moves by a register's value).
+def stack_reach(instructions: Iterable[Instruction]) -> int:
+    """How many bytes below the stack pointer at its start a block reaches.
 
-    The second is for frames too large for an immediate: only running the block tells how far it moves.
+    A move by a register's value, which frames too large for an immediate take, is left out: it shows in the stack
+    pointer at the start of the next block.
     """
     offset = deepest = 0
-    by_register = False
     for mnemonic, operands in instructions:
-        change = _change(mnemonic, operands)
-        if change is None:
-            by_register = True
-        else:
-            offset += change
+        offset += _change(mnemonic, operands)
         deepest = min(deepest, offset)
-    return -deepest, by_register
+    return -deepest
 
 
-def _change(mnemonic: str, operands: str) -> int | None:
-    """What an instruction adds to the stack pointer; None where that is in a register."""
+def _change(mnemonic: str, operands: str) -> int:
+    """What an instruction adds to the stack pointer."""
     stem = mnemonic.partition(".")[0]
-    change: int | None = 0
     if "{" in operands and (stem.startswith(("push", "pop", "vpush", "vpop")) or operands.startswith("sp!")):
         size = (8 if "{d" in operands else 4) * register_count(operands)
-        change = -size if stem.startswith(_PUSHES) else size if stem.startswith(_POPS) else 0
-    elif "[sp" in operands and ("]!" in operands or "]," in operands):
-        change = _number(operands[operands.index("[sp") :])
-    elif operands.partition(",")[0].strip() == "sp" and "(" not in operands:
+        return -size if stem.startswith(_PUSHES) else size if stem.startswith(_POPS) else 0
+    if "[sp" in operands and ("]!" in operands or "]," in operands):
+        return _number(operands[operands.index("[sp") :])
+    if operands.partition(",")[0].strip() == "sp" and "(" not in operands:
         amount = _number(operands.rpartition(",")[2])
-        change = -amount if amount is not None and stem.startswith("sub") else amount
-    return change
+        return -amount if stem.startswith("sub") else amount
+    return 0
 
 
-def _number(text: str) -> int | None:
+def _number(text: str) -> int:
     found = _NUMBER.search(text)
-    return int(found[1], 0) if found else None
+    return int(found[1], 0) if found else 0

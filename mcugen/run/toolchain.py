@@ -219,18 +219,23 @@ def first_errors(text: str) -> str:
 def zig_cache_folder() -> Path:
     """Where zig keeps the runtime libraries it has built: $ZIG_GLOBAL_CACHE_DIR, or a folder in the user's cache."""
     chosen = os.environ.get("ZIG_GLOBAL_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
+    return Path(chosen) if chosen else user_cache_folder() / "zig"
+
+
+def user_cache_folder() -> Path:
+    """A folder of mcugen's own in the user's cache, or in the temporary folder where there is none to write to."""
     for base in (os.environ.get("XDG_CACHE_HOME"), os.environ.get("LOCALAPPDATA"), os.path.expanduser("~/.cache")):
         if base and not base.startswith("~"):
-            folder = Path(base) / "mcugen" / "zig"
+            folder = Path(base) / "mcugen"
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError:
                 continue
             if os.access(folder, os.W_OK):
                 return folder
-    return Path(tempfile.gettempdir()) / "mcugen-zig-cache"
+    folder = Path(tempfile.gettempdir()) / "mcugen-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _build_host(

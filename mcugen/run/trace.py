@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from mcugen.run.cycles import BlockCost, Instruction, block_cost
 from mcugen.run.elf import Image
 from mcugen.run.results import OperationCounts, RunCost, StepCost
+from mcugen.run.stack import stack_reach
 from mcugen.targets import CycleTable
 
 _SIZE_BITS = 20
@@ -30,15 +30,14 @@ Decoder = Callable[[int, int], list[Instruction]]
 
 @dataclass(frozen=True)
 class BlockTrace:
-    """Every basic block in the order it ran, as address << 20 | size, and where in it an access was unaligned."""
+    """Every basic block in the order it ran, as address << 20 | size, and the stack pointer at its start.
 
-    blocks: array[int]
-    unaligned: array[int]
+    `unaligned` holds the index of the block for each unaligned load or store.
+    """
 
-    def clear(self) -> None:
-        """Forgets everything; the arrays stay the same objects."""
-        del self.blocks[:]
-        del self.unaligned[:]
+    blocks: Int64Array
+    stack_pointers: Int64Array
+    unaligned: Int64Array
 
 
 @dataclass
@@ -57,12 +56,11 @@ def cost_of_trace(
     A block counts to the step whose function MODEL_step_I was entered last, until MODEL_run is back in control; a taken
     branch is a block that does not begin where the one before it ended, and counts to the one before.
     """
-    everything = np.frombuffer(trace.blocks, dtype=np.int64)
     # the marks' own instructions are the test program's
     marks = [image.address("bench_begin"), image.address("bench_end")]
-    kept = ~np.isin(everything >> _SIZE_BITS, marks)
-    blocks = everything[kept]
-    positions = np.cumsum(kept)[np.frombuffer(trace.unaligned, dtype=np.int64)] - 1
+    kept = ~np.isin(trace.blocks >> _SIZE_BITS, marks)
+    blocks = trace.blocks[kept]
+    positions = np.cumsum(kept)[trace.unaligned] - 1
     tally = _tally(blocks, positions, partial(_labels, image, model), decode, table)
     total = sum(tally.sums.values(), np.zeros(6, np.int64))
     unaligned = sum(tally.unaligned.values())
@@ -76,9 +74,20 @@ def cost_of_trace(
     return RunCost(int(total[0]), int(total[1]) + unaligned * table.unaligned, stack, steps, counts)
 
 
+def stack_reached(trace: BlockTrace, decode: Decoder, stack_pointer: int) -> int:
+    """How far below `stack_pointer` the stack pointer went, in bytes: at the start of a block, or within one."""
+    keys, index = np.unique(trace.blocks, return_inverse=True)
+    reach = np.array([stack_reach(decode(*_address_and_size(key))) for key in keys.tolist()], np.int64)
+    return int((stack_pointer - trace.stack_pointers + reach[index]).max(initial=0))
+
+
+def _address_and_size(key: int) -> tuple[int, int]:
+    return key >> _SIZE_BITS, key & ((1 << _SIZE_BITS) - 1)
+
+
 def _tally(blocks: Int64Array, unaligned: Int64Array, label_of: Labeller, decode: Decoder, table: CycleTable) -> _Tally:
     keys = np.unique(blocks)
-    costs = [block_cost(decode(int(key) >> _SIZE_BITS, int(key) & ((1 << _SIZE_BITS) - 1)), table) for key in keys]
+    costs = [block_cost(decode(*_address_and_size(key)), table) for key in keys.tolist()]
     rows = np.array([_row(cost) for cost in costs], np.int64).reshape(len(keys), 5)
     penalties = np.array([cost.taken for cost in costs], np.int64)
     tally = _Tally()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcugen.run.cycles import BlockCost, Instruction, block_cost, is_predicated_access
+from mcugen.run.cycles import BlockCost, Instruction, block_cost
 from mcugen.targets import load_target
 
 
@@ -61,19 +61,3 @@ def test_leaving_a_block() -> None:
     assert cost("m0plus", "bne #0").taken == 1
     assert cost("riscv32", "beqz a0, 8").taken == 2
     assert cost("riscv32", "c.j 8").taken == 1
-
-
-@pytest.mark.parametrize(
-    ("mnemonic", "predicated"),
-    [
-        ("strlo", True),
-        ("ldrbeq.w", True),
-        ("popne", True),
-        ("str", False),
-        ("ldrh", False),
-        ("addeq", False),
-        ("bls", False),
-    ],
-)
-def test_predicated_access(mnemonic: str, predicated: bool) -> None:
-    assert is_predicated_access(mnemonic) == predicated

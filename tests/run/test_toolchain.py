@@ -97,7 +97,7 @@ def test_a_program_too_large_for_the_machine(kind: str, tmp_path: Path) -> None:
 def test_zig_cache_folder_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert toolchain.zig_cache_folder() == tmp_path / "mcugen" / "zig"
+    assert toolchain.zig_cache_folder() == toolchain.user_cache_folder() / "zig" == tmp_path / "mcugen" / "zig"
     monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path / "z"))
     assert toolchain.zig_cache_folder() == tmp_path / "z"
 
