@@ -100,9 +100,8 @@ def test_norms_count_relative_to_their_layer() -> None:
     builder = GraphBuilder("scales")
     x = builder.input("x", (1, 2, 2, 1))
     scales = ([0.1, 1.0, 1.0], [100.0, 90.0, 120.0])
-    parts = [
-        builder.emit("conv2d", [x, builder.constant(np.array(s).reshape(3, 1, 1, 1))], groups=1, **PLAIN) for s in scales
-    ]
+    weights = [builder.constant(np.array(scale).reshape(3, 1, 1, 1)) for scale in scales]
+    parts = [builder.emit("conv2d", [x, name], groups=1, **PLAIN) for name in weights]
     total = builder.emit("add", parts, subtract=False)
     last = [total, builder.constant(np.ones((2, 1, 1, 3)))]
     graph = builder.output(builder.emit("conv2d", last, groups=1, **PLAIN))
