@@ -79,6 +79,30 @@ static MCUGEN_INLINE uint32_t mcugen_pack_s8(int32_t a, int32_t b, int32_t c, in
     return r;
 }
 
+#define MCUGEN_ASM2(name, op)                                                                                          \
+    static MCUGEN_INLINE uint32_t name(uint32_t a, uint32_t b)                                                         \
+    {                                                                                                                  \
+        uint32_t r;                                                                                                    \
+        __asm__(op : "=r"(r) : "r"(a), "r"(b));                                                                        \
+        return r;                                                                                                      \
+    }
+
+/* two int16 sums or differences, each modulo 2^16 */
+MCUGEN_ASM2(mcugen_sadd16, "sadd16 %0, %1, %2")
+MCUGEN_ASM2(mcugen_ssub16, "ssub16 %0, %1, %2")
+/* a plus sxtb16(b), or sxtb16_ror8(b), half by half */
+MCUGEN_ASM2(mcugen_sxtab16, "sxtab16 %0, %1, %2")
+MCUGEN_ASM2(mcugen_sxtab16_ror8, "sxtab16 %0, %1, %2, ror #8")
+#undef MCUGEN_ASM2
+
+/* the larger of each pair of int8 */
+static MCUGEN_INLINE uint32_t mcugen_max_s8(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(r) : "r"(a), "r"(b));
+    return r;
+}
+
 /* a.low | b.low << 16 */
 static MCUGEN_INLINE uint32_t mcugen_pkhbt(uint32_t a, uint32_t b)
 {
@@ -173,6 +197,37 @@ static MCUGEN_INLINE uint32_t mcugen_sxtb16(uint32_t a)
 static MCUGEN_INLINE uint32_t mcugen_sxtb16_ror8(uint32_t a)
 {
     return mcugen_sxtb16(a >> 8);
+}
+
+static MCUGEN_INLINE uint32_t mcugen_sadd16(uint32_t a, uint32_t b)
+{
+    return ((a + b) & 0xffffu) | (((a >> 16) + (b >> 16)) << 16);
+}
+
+static MCUGEN_INLINE uint32_t mcugen_ssub16(uint32_t a, uint32_t b)
+{
+    return ((a - b) & 0xffffu) | (((a >> 16) - (b >> 16)) << 16);
+}
+
+static MCUGEN_INLINE uint32_t mcugen_sxtab16(uint32_t a, uint32_t b)
+{
+    return mcugen_sadd16(a, mcugen_sxtb16(b));
+}
+
+static MCUGEN_INLINE uint32_t mcugen_sxtab16_ror8(uint32_t a, uint32_t b)
+{
+    return mcugen_sadd16(a, mcugen_sxtb16_ror8(b));
+}
+
+static MCUGEN_INLINE uint32_t mcugen_max_s8(uint32_t a, uint32_t b)
+{
+    uint32_t r = 0;
+    for (int32_t i = 0; i < 32; i += 8) {
+        const int8_t x = (int8_t)(uint8_t)(a >> i);
+        const int8_t y = (int8_t)(uint8_t)(b >> i);
+        r |= (uint32_t)(uint8_t)(x > y ? x : y) << i;
+    }
+    return r;
 }
 
 static MCUGEN_INLINE uint32_t mcugen_rev16(uint32_t a)

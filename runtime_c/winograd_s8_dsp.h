@@ -312,17 +312,6 @@ MCUGEN_SHARED void mcugen_winograd_sums_s8_dsp(const uint32_t *weights, const ui
 
 /* The C twins of the assembly: the same reads and writes. */
 
-/* Two int16 sums or differences, each modulo 2^16. */
-static MCUGEN_INLINE uint32_t mcugen_sadd16(uint32_t a, uint32_t b)
-{
-    return ((a + b) & 0xffffu) | (((a >> 16) + (b >> 16)) << 16);
-}
-
-static MCUGEN_INLINE uint32_t mcugen_ssub16(uint32_t a, uint32_t b)
-{
-    return ((a - b) & 0xffffu) | (((a >> 16) - (b >> 16)) << 16);
-}
-
 /* One row of B^T d of two tiles, t[0..5], times B: 4 positions a tile. */
 static MCUGEN_INLINE void mcugen_winograd_row(const uint32_t *t, uint32_t *to, int32_t position_words)
 {
