@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ def _load(path: Path) -> onnx.ModelProto:
         ) from None
     if not model.graph.node and not model.graph.output:
         raise UnsupportedModel(f"{path.name}: the file holds no graph", hint="is it an ONNX file, and whole?")
+    if any(isinstance(name, bytes) for name in _names(model.graph)):
+        raise UnsupportedModel(f"{path.name}: some names are no UTF-8 text", hint="the file is damaged: export it again")
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
@@ -62,6 +64,16 @@ def _load(path: Path) -> onnx.ModelProto:
     if model.functions:
         model = inliner.inline_local_functions(model)
     return model
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
+    """Every name in the graph; protobuf gives those that are no valid text as bytes."""
+    yield graph.name
+    for values in (graph.input, graph.output, graph.initializer, graph.value_info):
+        yield from (value.name for value in values)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 class _Reader:
@@ -126,7 +138,9 @@ class _Reader:
             raise UnsupportedModel(f"{self.file}: the model has no input", hint="a constant needs no compiler")
         for value in declared:
             if value.type.tensor_type.elem_type not in FLOATS:
-                kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+                number = value.type.tensor_type.elem_type
+                kinds = onnx.TensorProto.DataType
+                kind = kinds.Name(number) if number in kinds.values() else f"of the unknown type {number}"
                 raise UnsupportedModel(
                     f"{self.file}: input '{value.name}' is {kind}; mcugen compiles models with float inputs",
                     hint="cut the graph behind its preprocessing, so that it begins with a float tensor",
