@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -28,7 +29,10 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         ctx.meta[TRACEBACK] = False
         try:
-            return super().invoke(ctx)
+            # an overflow in float is reported as such where it matters
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                return super().invoke(ctx)
         except McugenError as error:
             _show_error(error.message, error.hint)
             ctx.exit(error.exit_code)

@@ -41,7 +41,7 @@ def inspect_model(
     record: dict[str, Any] = {
         "name": path.name,
         "opset": max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0),
-        "onnx_ops": dict(sorted(Counter(str(node.op_type) for node in proto.graph.node).items())),
+        "onnx_ops": dict(sorted(Counter(node.op_type for node in proto.graph.node).items())),
         "inputs": _ports(proto, proto.graph.input),
         "outputs": _ports(proto, proto.graph.output),
         "supported": graph is not None,
@@ -61,7 +61,8 @@ def _proto(path: Path) -> onnx.ModelProto | None:
         proto = onnx.load(path, load_external_data=False)
     except Exception:  # protobuf and onnx raise errors of their own on damaged files
         return None
-    return proto if len(proto.graph.node) else None
+    texts = all(isinstance(name, str) for node in proto.graph.node for name in (node.name, node.op_type))
+    return proto if len(proto.graph.node) and texts else None
 
 
 def _ports(proto: onnx.ModelProto, values: Sequence[onnx.ValueInfoProto]) -> list[dict[str, Any]]:
