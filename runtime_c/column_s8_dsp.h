@@ -24,7 +24,7 @@ static MCUGEN_INLINE uint32_t mcugen_column_x(uint32_t word)
 
 static MCUGEN_INLINE uint32_t mcugen_column_y(uint32_t word)
 {
-    return word ^ 0xff7fff7fu;
+    return word ^ 0x007f007fu;
 }
 
 /* `value` for `steps` words of one pixel's half of a column of pairs; returns the word behind them. */
@@ -71,7 +71,7 @@ MCUGEN_SHARED void mcugen_column_s8_dsp(const int8_t *in, uint32_t *column, int3
 
 /* Columns {Y(p), X(p), Y(q), X(q)} of pairs of pixels: p is `steps` words at `in`, q as many `pitch` bytes later, and
  * the next pair begins twice the pitch later.  steps and pairs at least 1.
- * r0 in, r1 pitch, r2 column, r3 steps, r4 p, r5 q, r6 steps left, r12 pairs left, lr 0xff7fff7f. */
+ * r0 in, r1 pitch, r2 column, r3 steps, r4 p, r5 q, r6 steps left, r12 pairs left, lr 0x007f007f. */
 MCUGEN_SHARED void mcugen_column_pairs_s8_dsp(const int8_t *in, int32_t pitch, uint32_t *column, int32_t steps,
                                               int32_t pairs)
 {
@@ -82,7 +82,7 @@ MCUGEN_SHARED void mcugen_column_pairs_s8_dsp(const int8_t *in, int32_t pitch, u
     register int32_t r12 __asm__("r12") = pairs;
     __asm__ volatile(
         "push {r4-r11, lr}\n\t"
-        "mvn lr, #0x00800080\n"
+        "mov lr, #0x007f007f\n"
         "1:\n\t"
         "mov r4, r0\n\t"
         "add r5, r0, r1\n\t"
@@ -136,7 +136,7 @@ MCUGEN_SHARED void mcugen_column_pairs_s8_dsp(const int8_t *in, int32_t pitch, u
 
 /* One pixel's half of a column of pairs, {Y, X} in every fourth word: `steps` words of each of `rows` rows, which begin
  * `pitch` bytes apart.  steps and rows at least 1.
- * r0 in, r1 pitch, r2 column, r3 steps, r4 word, r9 steps left, r12 rows left, lr 0xff7fff7f. */
+ * r0 in, r1 pitch, r2 column, r3 steps, r4 word, r9 steps left, r12 rows left, lr 0x007f007f. */
 MCUGEN_SHARED void mcugen_column_rows_s8_dsp(const int8_t *in, int32_t pitch, uint32_t *column, int32_t steps,
                                              int32_t rows)
 {
@@ -147,7 +147,7 @@ MCUGEN_SHARED void mcugen_column_rows_s8_dsp(const int8_t *in, int32_t pitch, ui
     register int32_t r12 __asm__("r12") = rows;
     __asm__ volatile(
         "push {r4-r10, lr}\n\t"
-        "mvn lr, #0x00800080\n"
+        "mov lr, #0x007f007f\n"
         "1:\n\t"
         "mov r4, r0\n\t"
         "add r0, r0, r1\n\t"

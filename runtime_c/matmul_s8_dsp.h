@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inner block of the DSP convolutions: 3 (or 2) output channels of 2 pixels at a time.
  *
- * Arithmetic.  Four weights b0..b3 are stored as two int16, W = {256*b0 - b1, 256*b2 - b3}, and four activations x0..x3
- * (one word v of the input) as X = {x0, x2} = SXTB16(v) and Y = v ^ 0xff7fff7f = {-(256*x1 + x0 + 129), -(256*x3 + x2 +
- * 129)}. SMLAD(W, X) adds 256*(b0*x0 + b2*x2) - b1*x0 - b3*x2; SXTB16(W) is {-b1, -b3}, and SMLAD of that with Y adds
- * 256*(b1*x1 + b3*x3) + b1*(x0 + 129) + b3*(x2 + 129).  The sum is 256 * sum(b*x) + 129*(b1 + b3): one unpacking
- * instruction a word instead of four.  The constant is taken off the initial accumulator when the weights are packed. 
- * Weights lie in [-127, 127], so that -b1 is a signed byte.  Sums wrap modulo 2^32; only the last, 256 * (bias +
- * sum(b*x)), has to fit, which is |accumulator| < 2^23, proved when the layer is compiled.
+ * Arithmetic.  Four weights b0..b3 are stored as two int16, W = {256*b0 + b1, 256*b2 + b3}, and four activations x0..x3
+ * (one word v of the input) as X = {x0, x2} = SXTB16(v) and Y = v ^ 0x007f007f = {256*x1 - x0 + 127, 256*x3 - x2 +
+ * 127}. SMLAD(W, X) adds 256*(b0*x0 + b2*x2) + b1*x0 + b3*x2; SXTB16(W) is {b1, b3}, and SMLAD of that with Y adds
+ * 256*(b1*x1 + b3*x3) - b1*(x0 - 127) - b3*(x2 - 127).  The sum is 256 * sum(b*x) + 127*(b1 + b3): one unpacking
+ * instruction a word instead of four.  The constant is taken off the initial accumulator when the weights are packed.
+ * Weights lie in [-127, 127], so that W fits.  Sums wrap modulo 2^32; only the last, 256 * (bias + sum(b*x)), has to
+ * fit, which is |accumulator| < 2^23, proved when the layer is compiled.
  *
  * Weight stream, one block after the other, first all blocks of 3 channels, then those of 2:
  *   int32 initial[n]; then for every 4 inputs: uint32 W[n]; then int32 multiplier[n]      (n = 3 or 2)

@@ -18,6 +18,11 @@ def matvec_cycles(steps: int, fours: int, ones: int) -> float:
     return 70 + fours * (19 * steps + _turns(steps, 8) + 33) + ones * (7 * steps + _turns(steps, 4) + 18)
 
 
+def matvec_direct_cycles(steps: int, fours: int, ones: int) -> float:
+    """One call of `mcugen_matvec_direct_s8_dsp` with `fours` blocks of 4 channels and `ones` of 1."""
+    return 85 + fours * (20 * steps + _turns(steps, 8) + 33) + ones * (8 * steps + _turns(steps, 4) + 18)
+
+
 def column_cycles(steps: int) -> float:
     """One call of `mcugen_column_s8_dsp`."""
     return 50 + 6.75 * steps

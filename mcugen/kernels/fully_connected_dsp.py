@@ -1,12 +1,14 @@
-"""Fully connected layer on cores with the DSP instructions: 4 outputs at a time, the input unpacked once."""
+"""Fully connected layer on cores with the DSP instructions: 4 outputs at a time, the input unpacked once or as it is
+read."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
-from mcugen.kernels.cost_dsp import column_cycles, matvec_cycles
+from mcugen.kernels.cost_dsp import column_cycles, matvec_cycles, matvec_direct_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import pack_stream, scaled_requantization
 from mcugen.program import KernelCall
@@ -16,18 +18,17 @@ OP = "fully_connected"
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
-    """The `fully_connected_s8_dsp` kernel, for one row of input."""
+    """For one row of input: `fully_connected_s8_dsp`, and `fully_connected_direct_s8_dsp`, which needs no scratch."""
     if "dsp" not in target.variants or layer.out_h * layer.out_w != 1:
         return
     scaled = scaled_requantization(layer)
     if scaled is None:
         return
-    weights = layer.weights.reshape(layer.out_c, -1).astype(np.int64)
-    depth = weights.shape[1]
+    depth = layer.depth
     steps = -(-depth // 4)
     fours, ones = divmod(layer.out_c, 4)
     blocks = [4] * fours + [1] * ones
-    yield KernelCall(
+    call = KernelCall(
         function="mcugen_fully_connected_s8_dsp",
         headers=("fully_connected_s8_dsp.h",),
         params={
@@ -37,7 +38,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
             "act_min": layer.act_min,
             "act_max": layer.act_max,
         },
-        constants={"weights": pack_stream(weights, *scaled, blocks)},
+        constants={"weights": pack_stream(layer.weights.reshape(layer.out_c, -1).astype(np.int64), *scaled, blocks)},
         scratch=8 * steps,
         overlap={0: -depth},
         over_read={0: -depth % 4},
@@ -45,4 +46,12 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         code_bytes=100,
         variant="dsp",
     )
-
+    yield call
+    yield dataclasses.replace(
+        call,
+        function="mcugen_fully_connected_direct_s8_dsp",
+        headers=("fully_connected_direct_s8_dsp.h",),
+        scratch=0,
+        overlap={0: layer.out_c - blocks[-1] if len(blocks) > 1 else -depth},
+        cycles=matvec_direct_cycles(steps, fours, ones),
+    )

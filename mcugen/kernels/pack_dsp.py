@@ -1,6 +1,6 @@
 """Weight streams of the DSP matrix kernels; runtime_c/matmul_s8_dsp.h and matvec_s8_dsp.h derive the arithmetic.
 
-Four weights b0..b3 are the two int16 `256*b0 - b1` and `256*b2 - b3`; the accumulator is scaled by 256, so the
+Four weights b0..b3 are the two int16 `256*b0 + b1` and `256*b2 + b3`; the accumulator is scaled by 256, so the
 multipliers are divided by 256 and the shift becomes a factor of the multiplier.
 """
 
@@ -47,11 +47,11 @@ def scaled_requantization(layer: ConvLayer) -> tuple[Int64, Int64] | None:
 
 
 def pack_words(weights: Int64) -> Words:
-    """`[rows, K]` weights in [-127, 127] as `[K / 4, rows]` words `{256*b0 - b1, 256*b2 - b3}`; K filled with zeros."""
+    """`[rows, K]` weights in [-127, 127] as `[K / 4, rows]` words `{256*b0 + b1, 256*b2 + b3}`; K filled with zeros."""
     rows, depth = weights.shape
     padded = np.zeros((rows, round_up(depth, 4)), np.int64)
     padded[:, :depth] = weights
-    halves = (256 * padded[:, 0::2] - padded[:, 1::2]) & 0xFFFF
+    halves = (256 * padded[:, 0::2] + padded[:, 1::2]) & 0xFFFF
     return (halves[:, 0::2] | halves[:, 1::2] << 16).T.astype(np.uint32)
 
 
@@ -61,7 +61,7 @@ def pack_stream(weights: Int64, bias: Int64, multiplier: Int64, blocks: Sequence
     `weights`: `[out_c, K]` in the order of the column; `bias`, `multiplier`: from `scaled_requantization`; `blocks`:
     the numbers of channels of the blocks, in order, `out_c` in all.
     """
-    initial = (256 * bias - 129 * weights[:, 1::2].sum(axis=1)) & 0xFFFFFFFF
+    initial = (256 * bias - 127 * weights[:, 1::2].sum(axis=1)) & 0xFFFFFFFF
     parts: list[Words] = []
     first = 0
     for rows in blocks:

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fully connected layer, int8, for cores with the DSP instructions: 4 outputs at a time, without scratch.
+ * Weights in [-127, 127], |accumulator| < 2^23, multipliers multiples of 256 (see matmul_s8_dsp.h). */
+#ifndef MCUGEN_FULLY_CONNECTED_DIRECT_S8_DSP_H
+#define MCUGEN_FULLY_CONNECTED_DIRECT_S8_DSP_H
+
+#include <stdint.h>
+
+#include "clamp_s8.h"
+#include "matvec_direct_s8_dsp.h"
+
+/* in [in_c], out [out_c], weights: the stream of matvec_direct_s8_dsp.h, out_c / 4 blocks of
+ * 4 channels and out_c % 4 blocks of 1.  Up to 3 bytes behind the input are read where in_c is no multiple of 4. */
+struct mcugen_fully_connected_direct_s8_dsp {
+    int32_t in_c, out_c;
+    int32_t out_zero_point;
+    int32_t act_min, act_max;
+    const uint32_t *weights;
+};
+
+static MCUGEN_INLINE void mcugen_fully_connected_direct_s8_dsp(const struct mcugen_fully_connected_direct_s8_dsp *p,
+                                                               const int8_t *in, int8_t *out, void *scratch)
+{
+    const int32_t steps = (p->in_c + 3) >> 2;
+    const int32_t words = steps + 2;
+    const struct mcugen_matvec_direct_s8_dsp m = {
+        .weights = p->weights,
+        .weights_end4 = p->weights + (p->out_c & ~3) * words,
+        .weights_end = p->weights + p->out_c * words,
+        .in = in,
+        .out = out,
+        .steps = steps,
+        .zero_point = p->out_zero_point,
+    };
+    (void)scratch;
+    mcugen_matvec_direct_s8_dsp(&m);
+    mcugen_clamp_s8(out, p->out_c, p->act_min, p->act_max);
+}
+
+#endif /* MCUGEN_FULLY_CONNECTED_DIRECT_S8_DSP_H */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* As matvec_s8_dsp.h, without a column: the activations are unpacked as they are read, once for every 4 output
+ * channels.
+ *
+ * The arithmetic and the words W, X, Y are those of matmul_s8_dsp.h.
+ * Weight stream, first all blocks of 4 channels, then those of 1:
+ *   int32 initial[n]; then for every 4 inputs: uint32 W[n]; then int32 multiplier[n]      (n = 4 or 1)
+ */
+#ifndef MCUGEN_MATVEC_DIRECT_S8_DSP_H
+#define MCUGEN_MATVEC_DIRECT_S8_DSP_H
+
+#include <stdint.h>
+
+#include "column_s8_dsp.h"
+#include "mcugen.h"
+#include "simd.h"
+
+/* Groups of 4 inputs in one turn of the loops over 4 and over 1 channels; powers of two. 70 and 28 bytes of code
+ * each. */
+#ifndef MCUGEN_MATVEC_DIRECT_UNROLL4
+#define MCUGEN_MATVEC_DIRECT_UNROLL4 8
+#endif
+#ifndef MCUGEN_MATVEC_DIRECT_UNROLL1
+#define MCUGEN_MATVEC_DIRECT_UNROLL1 4
+#endif
+
+struct mcugen_matvec_direct_s8_dsp {
+    const uint32_t *weights;      /* the first block */
+    const uint32_t *weights_end4; /* behind the last block of 4 channels */
+    const uint32_t *weights_end;  /* behind the last block of 1 channel; at least one block in all */
+    const int8_t *in;                    /* 4 * steps bytes */
+    int8_t *out;                  /* one value a channel */
+    int32_t steps;                /* groups of 4 inputs, at least 1 */
+    int32_t zero_point;           /* of the output */
+};
+
+#if MCUGEN_HAVE_DSP
+
+#define MCUGEN_TEXT2(x) #x
+#define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
+
+/* r0 weights, r1 inputs, r2-r5 weight words, r6 input word and Y, r7 X, r8-r11 accumulators, r12 end of the inputs, lr
+ * out. Stack: 0 inputs, 4 zero point, 8 entry of the 4-channel loop, 12 its last block's end, 16 entry of the 1-channel
+ * loop, 20 its last block's end. */
+MCUGEN_SHARED void mcugen_matvec_direct_s8_dsp(const struct mcugen_matvec_direct_s8_dsp *m)
+{
+    register const struct mcugen_matvec_direct_s8_dsp *p __asm__("r0") = m;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n\t"
+        "sub sp, sp, #28\n\t"
+        "ldm r0, {r1-r7}\n\t" /* weights, end4, end, in, out, steps, zero point */
+        "str r4, [sp, #0]\n\t"
+        "str r7, [sp, #4]\n\t"
+        "str r2, [sp, #12]\n\t"
+        "str r3, [sp, #20]\n\t"
+        "mov r0, r1\n\t"
+        "mov lr, r5\n\t"
+        "add r12, r4, r6, lsl #2\n\t"
+        /* The loops are entered in their middle, so that they may run a number of steps that is no multiple of the
+         * unrolling. */
+        "rsb r6, r6, #0\n\t"
+        "and r2, r6, #(" MCUGEN_TEXT(MCUGEN_MATVEC_DIRECT_UNROLL4) " - 1)\n\t"
+        "adr.w r4, 1f\n\t"
+        "mov r3, #70\n\t"
+        "mla r2, r2, r3, r4\n\t"
+        "orr r2, r2, #1\n\t"
+        "str r2, [sp, #8]\n\t"
+        "and r2, r6, #(" MCUGEN_TEXT(MCUGEN_MATVEC_DIRECT_UNROLL1) " - 1)\n\t"
+        "mov r3, #28\n\t"
+        "adr.w r4, 3f\n\t"
+        "mla r2, r2, r3, r4\n\t"
+        "orr r2, r2, #1\n\t"
+        "str r2, [sp, #16]\n\t"
+        "b.w 2f\n\t"
+
+        ".balign 4\n"
+        "1:\n\t"
+        ".rept " MCUGEN_TEXT(MCUGEN_MATVEC_DIRECT_UNROLL4) "\n\t"
+        "ldr.n r3, [r0, #4]\n\t"
+        "ldr.n r4, [r0, #8]\n\t"
+        "ldr.n r5, [r0, #12]\n\t"
+        "ldr.w r2, [r0], #16\n\t"
+        "ldr.w r6, [r1], #4\n\t"
+        "sxtb16 r7, r6\n\t"
+        "smlad r8, r2, r7, r8\n\t"
+        "smlad r9, r3, r7, r9\n\t"
+        "smlad r10, r4, r7, r10\n\t"
+        "smlad r11, r5, r7, r11\n\t"
+        "sxtb16 r2, r2\n\t"
+        "sxtb16 r3, r3\n\t"
+        "sxtb16 r4, r4\n\t"
+        "sxtb16 r5, r5\n\t"
+        "eor r6, r6, #0x007f007f\n\t"
+        "smlad r8, r2, r6, r8\n\t"
+        "smlad r9, r3, r6, r9\n\t"
+        "smlad r10, r4, r6, r10\n\t"
+        "smlad r11, r5, r6, r11\n\t"
+        ".endr\n\t"
+        "cmp r1, r12\n\t"
+        "bne.w 1b\n\t"
+        "ldr.n r3, [r0, #4]\n\t"
+        "ldr.n r4, [r0, #8]\n\t"
+        "ldr.n r5, [r0, #12]\n\t"
+        "ldr.w r2, [r0], #16\n\t"
+        "ldr r6, [sp, #4]\n\t"
+        "smmlar r8, r8, r2, r6\n\t"
+        "smmlar r9, r9, r3, r6\n\t"
+        "smmlar r10, r10, r4, r6\n\t"
+        "smmlar r11, r11, r5, r6\n\t"
+        "ssat r8, #8, r8\n\t"
+        "ssat r9, #8, r9\n\t"
+        "ssat r10, #8, r10\n\t"
+        "ssat r11, #8, r11\n\t"
+        "strb r8, [lr], #1\n\t"
+        "strb r9, [lr], #1\n\t"
+        "strb r10, [lr], #1\n\t"
+        "strb r11, [lr], #1\n"
+        "2:\n\t"
+        "ldr r1, [sp, #0]\n\t"
+        "ldr r6, [sp, #12]\n\t"
+        "cmp r0, r6\n\t"
+        "beq.n 4f\n\t"
+        "ldr r7, [sp, #8]\n\t"
+        "ldr.w r9, [r0, #4]\n\t"
+        "ldr.w r10, [r0, #8]\n\t"
+        "ldr.w r11, [r0, #12]\n\t"
+        "ldr.w r8, [r0], #16\n\t"
+        "bx r7\n\t"
+
+        ".balign 4\n"
+        "3:\n\t"
+        ".rept " MCUGEN_TEXT(MCUGEN_MATVEC_DIRECT_UNROLL1) "\n\t"
+        "ldr.w r2, [r0], #4\n\t"
+        "ldr.w r6, [r1], #4\n\t"
+        "sxtb16 r7, r6\n\t"
+        "smlad r8, r2, r7, r8\n\t"
+        "sxtb16 r2, r2\n\t"
+        "eor r6, r6, #0x007f007f\n\t"
+        "smlad r8, r2, r6, r8\n\t"
+        ".endr\n\t"
+        "cmp r1, r12\n\t"
+        "bne.n 3b\n\t"
+        "ldr.w r2, [r0], #4\n\t"
+        "ldr r6, [sp, #4]\n\t"
+        "smmlar r8, r8, r2, r6\n\t"
+        "ssat r8, #8, r8\n\t"
+        "strb r8, [lr], #1\n"
+        "4:\n\t"
+        "ldr r1, [sp, #0]\n\t"
+        "ldr r6, [sp, #20]\n\t"
+        "cmp r0, r6\n\t"
+        "beq.n 5f\n\t"
+        "ldr r7, [sp, #16]\n\t"
+        "ldr.w r8, [r0], #4\n\t"
+        "bx r7\n"
+        "5:\n\t"
+        "add sp, sp, #28\n\t"
+        "pop {r4-r11, lr}\n\t"
+        : "+r"(p)
+        :
+        : "r1", "r2", "r3", "r12", "cc", "memory");
+}
+
+#else
+
+static MCUGEN_INLINE const uint32_t *mcugen_matvec_direct_block(const uint32_t *w, int32_t rows, const int8_t *in,
+                                                                int32_t steps, int32_t zero_point, int8_t *out)
+{
+    int32_t acc[4];
+    for (int32_t r = 0; r < rows; ++r) {
+        acc[r] = (int32_t)w[r];
+    }
+    w += rows;
+    for (int32_t i = 0; i < steps; ++i) {
+        const uint32_t x = mcugen_column_x(mcugen_load32(in));
+        const uint32_t y = mcugen_column_y(mcugen_load32(in));
+        for (int32_t r = 0; r < rows; ++r) {
+            acc[r] = mcugen_smlad(mcugen_sxtb16(w[r]), y, mcugen_smlad(w[r], x, acc[r]));
+        }
+        w += rows;
+        in += 4;
+    }
+    for (int32_t r = 0; r < rows; ++r) {
+        out[r] = (int8_t)mcugen_ssat8(mcugen_smmlar(acc[r], (int32_t)w[r], zero_point));
+    }
+    return w + rows;
+}
+
+/* The C twin of the assembly: the same reads and writes in the same order. */
+MCUGEN_SHARED void mcugen_matvec_direct_s8_dsp(const struct mcugen_matvec_direct_s8_dsp *m)
+{
+    const uint32_t *w = m->weights;
+    int8_t *out = m->out;
+    while (w != m->weights_end4) {
+        w = mcugen_matvec_direct_block(w, 4, m->in, m->steps, m->zero_point, out);
+        out += 4;
+    }
+    while (w != m->weights_end) {
+        w = mcugen_matvec_direct_block(w, 1, m->in, m->steps, m->zero_point, out);
+        out += 1;
+    }
+}
+
+#endif
+
+#endif /* MCUGEN_MATVEC_DIRECT_S8_DSP_H */
