@@ -101,7 +101,7 @@ def _integer_outputs(
     arrays = [
         integers[name] if name in integers else activations[name].quantize(graph.constant(name)) for name in integer.inputs
     ]
-    outputs = operator(node.op).reference(integer, [*arrays, *constants.values()])
+    outputs = operator(integer.op).reference(integer, [*arrays, *constants.values()])
     return dict(zip(node.outputs, outputs, strict=True))
 
 
