@@ -45,7 +45,8 @@ class Recorder:
         items = self.library.recorder_items(self.handle, which, ctypes.byref(count))
         if count.value == 0:
             return np.zeros(0, np.int64)
-        return np.ctypeslib.as_array(items, shape=(count.value,)).copy()
+        recorded: Int64Array = np.ctypeslib.as_array(items, shape=(count.value,)).copy()
+        return recorded
 
 
 def attach_recorder(engine: Any, *, stack_register: int, status_register: int, accesses: bool) -> Recorder:

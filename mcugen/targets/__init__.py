@@ -186,11 +186,12 @@ def _aliases(table: Mapping[str, object]) -> tuple[str, ...]:
 
 def _parse(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise McugenError(
             f"{path}: not a readable TOML file: {error}", hint='a target file may be as short as base = "cortex-m4"'
         ) from None
+    return table
 
 
 def _merged(path: Path, seen: tuple[Path, ...]) -> dict[str, object]:
@@ -223,7 +224,8 @@ def _builtin_path(name: str, asked_by: Path) -> Path:
         if name.lower() == path.stem or name.lower() in _aliases(_parse(path)):
             return path
     raise McugenError(
-        f"{asked_by}: its base '{name}' is not a target", hint="`mcugen targets` lists them; or give another file beside it"
+        f"{asked_by}: its base '{name}' is not a target",
+        hint="`mcugen targets` lists them; or give another file beside it",
     )
 
 

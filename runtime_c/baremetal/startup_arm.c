@@ -67,9 +67,13 @@ void Reset_Handler(void)
     start();
 }
 
-typedef void (*vector)(void);
-__attribute__((section(".vectors"), used)) static const vector vectors[16] = {
-    (vector)__stack_top, Reset_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler,
-    Fault_Handler,       Fault_Handler, 0,             0,             0,             Fault_Handler,
-    Fault_Handler,       0,             Fault_Handler, Fault_Handler,
+struct vector_table {
+    uint32_t *stack_top;
+    void (*handlers[15])(void);
+};
+
+__attribute__((section(".vectors"), used)) static const struct vector_table vectors = {
+    __stack_top,
+    {Reset_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, 0, 0, 0,
+     Fault_Handler, Fault_Handler, 0, Fault_Handler, Fault_Handler},
 };
