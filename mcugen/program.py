@@ -34,6 +34,8 @@ class KernelCall:
     cycles: float = 0.0
     code_bytes: int = 0
     variant: str = "portable"
+    in_place: int | None = None
+    """An input whose very bytes the output may take, place for place, where `overlap` allows no sliding."""
     reads: tuple[int, ...] | None = None
     input_offsets: tuple[int, ...] = ()
     output_offsets: tuple[int, ...] = ()
@@ -125,3 +127,5 @@ class Program:
     arena_align: int
     lower_bound: int
     plan_method: str
+    notes: tuple[str, ...] = ()
+    """What was traded to keep the limits, for the report."""

@@ -8,8 +8,8 @@
 
 #include "mcugen.h"
 
-/* in and out [rows][columns], out at scale 1 / 256 and zero point -128; exponential[d] = 65535 * exp(-d * scale of in), zero
- * from exponential_size on.  columns <= 65537, so that the sum fits 32 bits. */
+/* in and out [rows][columns], out at scale 1 / 256 and zero point -128; exponential[d] = 65535 * exp(-d * scale of in); its
+ * last entry stands for all that would follow (an index that is cut, since a load under a condition is slow on some cores).  columns <= 65537, so that the sum fits 32 bits. */
 struct mcugen_softmax_s8 {
     int32_t rows, columns;
     int32_t exponential_size;
@@ -18,7 +18,8 @@ struct mcugen_softmax_s8 {
 
 static MCUGEN_INLINE uint32_t mcugen_softmax_exponential_s8(const struct mcugen_softmax_s8 *p, int32_t distance)
 {
-    return distance < p->exponential_size ? p->exponential[distance] : 0u;
+    const int32_t last = p->exponential_size - 1;
+    return p->exponential[distance < last ? distance : last];
 }
 
 static MCUGEN_INLINE void mcugen_softmax_s8(const struct mcugen_softmax_s8 *p, const int8_t *in, int8_t *out,

@@ -81,7 +81,8 @@ class Softmax(Operator):
             )
         scale = float(context.activations[node.inputs[0]].scale)
         table = np.floor(LARGEST_EXPONENTIAL * np.exp(-np.arange(256) * scale) + 0.5).astype(np.uint16)
-        return replace(node), {"exponential": table[: np.count_nonzero(table)]}
+        # one zero at the end stands for all that follow
+        return replace(node), {"exponential": table[: np.count_nonzero(table) + 1]}
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         q, table = inputs[0].astype(np.int64), np.zeros(256, np.int64)

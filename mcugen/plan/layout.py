@@ -1,0 +1,187 @@
+"""From chosen kernels to buffers, lives and offsets: which tensors share bytes as views or in place, and where all lie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mcugen.graph import Graph, Node, Tensor
+from mcugen.ops import operator
+from mcugen.plan import model as memory
+from mcugen.plan.checker import check_plan
+from mcugen.plan.offsets import plan_offsets
+from mcugen.plan.select import Choice
+from mcugen.program import Branch, KernelCall, Operand, Port, Step
+from mcugen.targets import Target
+
+CONSTANT = "@constant"
+SCRATCH = "@scratch"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The arena: buffers with their offsets, and for every tensor without a buffer of its own the one it lies in."""
+
+    roots: Mapping[str, str]
+    buffers: tuple[memory.Buffer, ...]
+    plan: memory.Plan
+    step_nodes: tuple[int, ...]
+    """For each step the position of its node among the choices."""
+
+    @property
+    def peak(self) -> int:
+        return self.plan.peak
+
+    def _top(self, step: int) -> int:
+        live = [b for b in self.buffers if b.first <= step <= b.last]
+        return max((self.plan.offsets[b.name] + b.size + b.tail for b in live), default=0)
+
+    @property
+    def steps_at_peak(self) -> int:
+        return sum(self._top(step) >= self.peak for step in range(len(self.step_nodes)))
+
+    def nodes_at_peak(self, choices: Sequence[Choice]) -> list[int]:
+        """Positions of the nodes at whose steps the arena is used to its top."""
+        return sorted({self.step_nodes[step] for step in range(len(self.step_nodes)) if self._top(step) >= self.peak})
+
+
+def lay_out(graph: Graph, choices: Sequence[Choice], target: Target) -> Layout:
+    """Plan the arena for choices in execution order; the plan is proved by the independent checker."""
+    roots = _roots(graph, choices)
+    steps = programmed_steps(graph, choices, roots)
+    buffers, overlaps = _buffers(graph, steps, roots, target)
+    plan = plan_offsets(buffers, overlaps, ())
+    check_plan(buffers, overlaps, (), plan.offsets)
+    nodes = tuple(i for i, choice in enumerate(choices) for _ in choice.lowering.calls)
+    return Layout(roots, tuple(buffers), plan, nodes)
+
+
+def _roots(graph: Graph, choices: Sequence[Choice]) -> dict[str, str]:
+    """For every tensor that is a view, or is computed in place, the tensor whose bytes it takes."""
+    last_reader = {name: i for i, choice in enumerate(choices) for name in choice.node.inputs}
+    roots: dict[str, str] = {}
+    members: dict[str, list[str]] = {}
+    for i, choice in enumerate(choices):
+        source = _shared_input(graph, choice)
+        if source is None:
+            continue
+        root = roots.get(source, source)
+        family = [root, *members.get(root, [])]
+        dies = all(last_reader.get(name, -1) <= i and name not in graph.outputs for name in family)
+        if choice.lowering.view or dies:
+            output = choice.node.outputs[0]
+            roots[output] = root
+            members.setdefault(root, []).append(output)
+    return roots
+
+
+def _shared_input(graph: Graph, choice: Choice) -> str | None:
+    """The input that the output may take the place of, exactly; None where some core's kernel cannot."""
+    node = choice.node
+    if choice.lowering.view:
+        return node.inputs[0]
+    if len(choice.lowering.calls) != 1 or choice.lowering.calls[0].in_place is None:
+        return None
+    index = choice.lowering.calls[0].in_place
+    calls = [lowering.calls[0] for _, lowering in choice.branches]
+    fits = all(call.in_place == index or call.overlap.get(index, 1) <= 0 for call in calls)
+    same = graph.tensors[node.inputs[index]].nbytes == graph.tensors[node.outputs[0]].nbytes
+    constant = graph.is_constant(node.inputs[index])
+    return node.inputs[index] if fits and same and not constant and len(node.outputs) == 1 else None
+
+
+def programmed_steps(graph: Graph, choices: Sequence[Choice], roots: Mapping[str, str]) -> list[Step]:
+    """The steps of the program, one a kernel call."""
+    steps: list[Step] = []
+    for choice in choices:
+        for part in range(len(choice.lowering.calls)):
+            steps.append(_step(graph, choice, part, roots, len(steps)))
+    return steps
+
+
+def _step(graph: Graph, choice: Choice, part: int, roots: Mapping[str, str], index: int) -> Step:
+    node, call, parts = choice.node, choice.lowering.calls[part], len(choice.lowering.calls)
+    branches = tuple(Branch(condition, lowering.calls[part]) for condition, lowering in choice.branches)
+    needed = max(branch.call.scratch for branch in branches)
+    if call.reads is None:
+        reads = [name for name in node.inputs if not graph.is_constant(name)]
+    else:
+        reads = [node.inputs[i] for i in call.reads]
+    macs = operator(node.op).cost(node, graph).macs // parts
+    inputs = tuple(_operand(graph.tensors[n], roots, o) for n, o in _with_offsets(reads, call.input_offsets))
+    outputs = tuple(_operand(graph.tensors[n], roots, o) for n, o in _with_offsets(node.outputs, call.output_offsets))
+    scratch = Operand(f"{SCRATCH}{index}", f"{SCRATCH}{index}", 0, needed, "int8", (needed,)) if needed else None
+    comment = _comment(graph, node, index, macs, call)
+    return Step(node.name, node.op, call, branches, inputs, outputs, scratch, comment, macs, node.origin)
+
+
+def _with_offsets(names: Sequence[str], offsets: tuple[int, ...]) -> list[tuple[str, int]]:
+    return [(name, offsets[i] if i < len(offsets) else 0) for i, name in enumerate(names)]
+
+
+def _operand(tensor: Tensor, roots: Mapping[str, str], offset: int = 0) -> Operand:
+    buffer = CONSTANT if tensor.data is not None else roots.get(tensor.name, tensor.name)
+    return Operand(tensor.name, buffer, offset, tensor.nbytes, tensor.dtype, tensor.shape)
+
+
+def _comment(graph: Graph, node: Node, index: int, macs: int, call: KernelCall) -> str:
+    shapes = [list(graph.tensors[n].shape) for n in (node.inputs[0], node.outputs[0])]
+    origin = "+".join(dict.fromkeys(node.origin)) or node.name
+    work = f", {macs} MACs" if macs else ""
+    text = f"{index}: {origin} ({node.op}, {call.variant}) {shapes[0]} -> {shapes[1]}{work}"
+    return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")
+
+
+def _buffers(
+    graph: Graph, steps: Sequence[Step], roots: Mapping[str, str], target: Target
+) -> tuple[list[memory.Buffer], list[memory.Overlap]]:
+    """The arena's buffers with their lives, and the overlaps that the kernels allow."""
+    first: dict[str, int] = {roots.get(name, name): -1 for name in graph.inputs}
+    last: dict[str, int] = dict(first)
+    size = {name: graph.tensors[name].nbytes for name in first}
+    tail: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        for i, operand in enumerate(step.inputs):
+            if operand.buffer != CONSTANT:
+                last[operand.buffer] = index
+                over_read = max(branch.call.over_read.get(i, 0) for branch in step.branches)
+                tail[operand.buffer] = max(tail.get(operand.buffer, 0), over_read)
+        for operand in step.outputs:
+            first.setdefault(operand.buffer, index)
+            last[operand.buffer] = max(last.get(operand.buffer, index), index)
+            size[operand.buffer] = max(size.get(operand.buffer, 0), operand.size)
+        if step.scratch is not None:
+            first[step.scratch.buffer] = last[step.scratch.buffer] = index
+            size[step.scratch.buffer] = step.scratch.size
+    for name in graph.outputs:
+        last[roots.get(name, name)] = len(steps)  # read after the run: the last step may not write over it
+    align = target.alignment
+    buffers = [memory.Buffer(n, max(1, size[n]), first[n], max(last[n], first[n]), align, tail.get(n, 0)) for n in first]
+    return buffers, _overlaps(steps, first, last)
+
+
+def _overlaps(steps: Sequence[Step], first: Mapping[str, int], last: Mapping[str, int]) -> list[memory.Overlap]:
+    """The distances that hold for every core's kernel, where the input dies in the step that writes the output."""
+    rules: list[memory.Overlap] = []
+    for index, step in enumerate(steps):
+        writer = step.outputs[0].buffer
+        for i, operand in enumerate(step.inputs):
+            reader = operand.buffer
+            distances = [branch.call.overlap.get(i) for branch in step.branches]
+            known = [distance for distance in distances if distance is not None]
+            meets = reader not in (writer, CONSTANT) and last.get(reader) == index and first.get(writer) == index
+            if meets and len(known) == len(distances):
+                rules.append(memory.Overlap(writer, reader, max(known)))
+    return rules
+
+
+def ports(graph: Graph, names: Sequence[str], roots: Mapping[str, str]) -> tuple[Port, ...]:
+    """The model's inputs or outputs with their C names."""
+    return tuple(_port(graph.tensors[name], roots) for name in names)
+
+
+def _port(tensor: Tensor, roots: Mapping[str, str]) -> Port:
+    assert tensor.quant is not None
+    identifier = re.sub(r"\W+", "_", tensor.name, flags=re.ASCII).strip("_").lower() or "tensor"
+    return Port(tensor.name, identifier, _operand(tensor, roots), float(tensor.quant.scale), int(tensor.quant.zero_point))

@@ -1,0 +1,111 @@
+"""Which kernel runs each node: all lowerings of a node, their prices, and the cheapest under a goal's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mcugen.graph import Graph, Node
+from mcugen.ops import operator
+from mcugen.ops.operator import Lowering
+from mcugen.targets import Target
+
+FEATURES = (("MCUGEN_USE_MVE", "mve"), ("MCUGEN_USE_DSP", "dsp"))
+"""What a generic target's code asks of the C compiler, and the kernel variant that it allows; the best first."""
+EVERY_CORE = ("portable", "scalar")
+"""Variants that run on all cores."""
+
+FLASH_WEIGHTS = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
+"""How many per cent of the cycles one per cent of the flash is worth, from speed alone to size alone."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A node, the lowering of the target's own core, and what other cores run, best first, as (condition, lowering)."""
+
+    node: Node
+    lowering: Lowering
+    branches: tuple[tuple[str, Lowering], ...]
+
+
+def alternatives(graph: Graph, target: Target) -> list[list[Choice]]:
+    """For every node all the ways to run it, none worse than another in cycles, flash, scratch and overlap at once."""
+    return [[_choice(node, graph, target, one) for one in _undominated(_lower(node, graph, target))] for node in graph.nodes]
+
+
+def _lower(node: Node, graph: Graph, target: Target) -> list[Lowering]:
+    return operator(node.op).lower(node, graph, target)
+
+
+def _undominated(lowerings: Sequence[Lowering]) -> list[Lowering]:
+    kept: list[Lowering] = []
+    for one in lowerings:
+        if not any(other is not one and _dominates(other, one) for other in lowerings):
+            kept.append(one)
+    return kept
+
+
+def _dominates(first: Lowering, second: Lowering) -> bool:
+    """Whether `first` is at least as good in everything, and better in something (or stands earlier, being equal)."""
+    ours, theirs = _figures(first), _figures(second)
+    return all(a <= b for a, b in zip(ours, theirs, strict=True)) and ours != theirs
+
+
+def _figures(lowering: Lowering) -> tuple[float, ...]:
+    """Cycles, flash, scratch, and how far each call keeps its output from its first two inputs."""
+    distances = []
+    for i in (0, 1):
+        allowed = [0 if call.in_place == i else call.overlap.get(i, 1 << 30) for call in lowering.calls]
+        distances.append(max(allowed, default=0))
+    return (lowering.cycles, lowering.flash, lowering.scratch, *distances)
+
+
+def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Choice:
+    if lowering.view or not target.generic:
+        return Choice(node, lowering, (("", lowering),))
+    branches: list[tuple[str, Lowering]] = []
+    for i, (condition, variant) in enumerate(FEATURES):
+        if variant in target.variants:
+            better = [name for _, name in FEATURES[:i]]
+            allowed = tuple(v for v in target.variants if v not in better)
+            uses = {call.variant for call in lowering.calls}
+            own = lowering if uses <= set(allowed) and variant in uses else _fastest(node, graph, target, allowed, lowering)
+            branches.append((condition, own))
+    branches.append(("", _fastest(node, graph, target, EVERY_CORE, lowering)))
+    # a branch that runs what the next one runs anyway needs no condition
+    kept = [b for b, after in zip(branches, branches[1:], strict=False) if _functions(b[1]) != _functions(after[1])]
+    return Choice(node, lowering, (*kept, branches[-1]))
+
+
+def _fastest(node: Node, graph: Graph, target: Target, variants: tuple[str, ...], like: Lowering) -> Lowering:
+    found = _lower(node, graph, replace(target, variants=variants))
+    return min((one for one in found if len(one.calls) == len(like.calls)), key=lambda one: (one.cycles, one.flash))
+
+
+def _functions(lowering: Lowering) -> list[str]:
+    return [call.function for call in lowering.calls]
+
+
+def cheapest(options: Sequence[Sequence[Choice]], flash_weight: float) -> list[Choice]:
+    """For each node the option with the least share of the model's cycles plus `flash_weight` times its share of the flash.
+
+    Shares are of the fastest program's totals, so that the weight has the same meaning for every model.
+    """
+    fastest = [min(choices, key=lambda c: (c.lowering.cycles, c.lowering.flash)) for choices in options]
+    cycles = max(1.0, total_cycles(fastest))
+    smallest = [min(choices, key=lambda c: (c.lowering.flash, c.lowering.cycles)) for choices in options]
+    flash = max(1.0, float(total_flash(smallest)))
+
+    def price(choice: Choice) -> tuple[float, float]:
+        one = choice.lowering
+        return (one.cycles / cycles + flash_weight * one.flash / flash, one.scratch)
+
+    return [min(choices, key=price) for choices in options]
+
+
+def total_cycles(choices: Sequence[Choice]) -> float:
+    return sum(choice.lowering.cycles for choice in choices)
+
+
+def total_flash(choices: Sequence[Choice]) -> int:
+    return sum(choice.lowering.flash for choice in choices)
