@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 3x3 depthwise convolution, stride 1 or 2, int8, for cores with the DSP instructions; see depthwise_rows_s8_dsp.h. */
+/* 3x3 depthwise convolution, stride 1, int8, for cores with the DSP instructions; see depthwise_rows_s8_dsp.h. */
 #ifndef MCUGEN_DEPTHWISE_CONV2D_3X3_S8_DSP_H
 #define MCUGEN_DEPTHWISE_CONV2D_3X3_S8_DSP_H
 
@@ -11,8 +11,8 @@
 /* "Columns" lie along the direction in which outputs are computed one after the other, "rows" across it; either may be the
  * image's width, the steps in bytes say which.  Two channels at a time: 8 rows of them are unpacked into the scratch, then their
  * output rows are computed.  With `in_place`, channels are the outer loop, rows that two strips share stay in the scratch, and
- * the output may be the input itself (stride 1, same sizes and steps); otherwise strips of rows are the outer loop.
- * scratch: 32 bytes for each of (out_columns - 1) * stride + 3 columns.  Reads one byte past the input's end where the number
+ * the output may be the input itself (same sizes and steps); otherwise strips of rows are the outer loop.
+ * scratch: 32 bytes for each of out_columns + 2 columns.  Reads one byte past the input's end where the number
  * of channels is odd.  weights: `channels` records of depthwise_rows_s8_dsp.h. */
 struct mcugen_depthwise_conv2d_3x3_s8_dsp {
     int32_t in_columns, in_rows;
@@ -20,7 +20,6 @@ struct mcugen_depthwise_conv2d_3x3_s8_dsp {
     int32_t out_columns, out_rows;
     int32_t out_column_step, out_row_step;
     int32_t channels;
-    int32_t stride;
     int32_t pad_column, pad_row;
     int32_t in_place;
     int32_t in_zero_point, out_zero_point;
@@ -41,7 +40,7 @@ static MCUGEN_INLINE void mcugen_depthwise_fill_strip(const struct mcugen_depthw
                                                       uint32_t *strip, int32_t row, int32_t kept, int32_t words,
                                                       const int8_t *padding)
 {
-    const int32_t available = (p->out_columns - 1) * p->stride + 3 - p->pad_column;
+    const int32_t available = p->out_columns + 2 - p->pad_column;
     const int32_t columns = available < p->in_columns ? available : p->in_columns;
     uint32_t *first = strip + p->pad_column * MCUGEN_DEPTHWISE_COLUMN_WORDS;
     for (int32_t k = 0; k < kept; ++k) {
@@ -67,8 +66,8 @@ static MCUGEN_INLINE void mcugen_depthwise_conv2d_3x3_s8_dsp(const struct mcugen
     uint32_t *strip = (uint32_t *)scratch;
     const int8_t padding[2] = {(int8_t)p->in_zero_point, (int8_t)p->in_zero_point};
     const uint32_t zero_points = (uint32_t)(uint16_t)p->in_zero_point * 0x10001u;
-    const int32_t strip_rows = p->stride == 1 ? 6 : 3;
-    const int32_t columns = (p->out_columns - 1) * p->stride + 3;
+    const int32_t strip_rows = 6;
+    const int32_t columns = p->out_columns + 2;
     const int32_t right = p->pad_column + p->in_columns;
     const int32_t strips = (p->out_rows + strip_rows - 1) / strip_rows;
     const int32_t pairs = (p->channels + 1) >> 1;
@@ -89,17 +88,13 @@ static MCUGEN_INLINE void mcugen_depthwise_conv2d_3x3_s8_dsp(const struct mcugen
         const int32_t left = p->out_rows - first;
         const int32_t c = 2 * pair;
         rows.out_rows = left < strip_rows ? left : strip_rows;
-        mcugen_depthwise_fill_strip(p, in + c, strip, first * p->stride - p->pad_row, p->in_place && s > 0 ? 1 : 0,
-                                    ((rows.out_rows - 1) * p->stride + 4) >> 1, padding);
+        mcugen_depthwise_fill_strip(p, in + c, strip, first - p->pad_row, p->in_place && s > 0 ? 1 : 0,
+                                    (rows.out_rows + 3) >> 1, padding);
         for (int32_t k = 0; k < 2 && c + k < p->channels; ++k) {
             rows.weights = p->weights + (ptrdiff_t)(c + k) * MCUGEN_DEPTHWISE_RECORD_WORDS;
             rows.strip = strip + 4 * k;
             rows.out = out + (ptrdiff_t)first * p->out_row_step + c + k;
-            if (p->stride == 1) {
-                mcugen_depthwise_rows_s8_dsp(&rows);
-            } else {
-                mcugen_depthwise_rows_stride2_s8_dsp(&rows);
-            }
+            mcugen_depthwise_rows_s8_dsp(&rows);
         }
         if (p->in_place) {
             s = s + 1 == strips ? 0 : s + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inner loops of the 3x3 depthwise convolutions on cores with the DSP instructions: a few rows of one channel.
+/* The inner loops of the 3x3 depthwise convolution with stride 1 on cores with the DSP instructions: a few rows of one channel.
  *
  * The channel's input lies unpacked in a strip: 8 rows of one channel, column after column, each column four words, each word
  * two vertical neighbours as int16 (row 2k low, row 2k + 1 high).  Two channels share a strip, so a column takes 8 words, 4 for
@@ -26,7 +26,7 @@ struct mcugen_depthwise_rows_s8_dsp {
     int32_t out_columns;     /* at least 1 */
     int32_t out_column_step; /* bytes, less than 65536 */
     int32_t out_row_step;    /* bytes */
-    int32_t out_rows;        /* 1 to 6, or 1 to 3 with stride 2 */
+    int32_t out_rows;        /* 1 to 6 */
     int32_t out_zero_point;
 };
 
@@ -194,10 +194,10 @@ MCUGEN_SHARED void mcugen_depthwise_unpack_s8_dsp(uint32_t *strip, const int8_t 
     "bx r1\n\t"                                                                                                       \
     ".balign 4\n"                                                                                                     \
     "2:\n\t"                                                                                                          \
+    ".rept 4\n\t"                                                                                                     \
     "mcugen_step r3, r4, \\third\n\t"                                                                                \
     "mcugen_step r4, r3, \\third\n\t"                                                                                \
-    "mcugen_step r3, r4, \\third\n\t"                                                                                \
-    "mcugen_step r4, r3, \\third\n\t"                                                                                \
+    ".endr\n\t"                                                                                                       \
     "ldr r1, [sp, #0]\n\t"                                                                                            \
     "cmp r0, r1\n\t"                                                                                                  \
     "bne.w 2b\n\t"                                                                                                    \
@@ -217,7 +217,7 @@ MCUGEN_SHARED void mcugen_depthwise_unpack_s8_dsp(uint32_t *strip, const int8_t 
     ".purgem mcugen_step\n\t"                                                                                         \
     ".purgem mcugen_pass\n\t"
 
-/* The entry of a loop of 4 steps at label `turn`, for a number of outputs that is no multiple of 4; uses r2, r3, r4. */
+/* The entry of a loop of 8 steps at label `turn`, for a number of outputs that is no multiple of 8; uses r2, r3, r4. */
 #define MCUGEN_DEPTHWISE_ENTRY(turn)                                                                                   \
     "ldr r2, [sp, #8]\n\t"                                                                                             \
     "mov r3, #48\n\t"                                                                                                  \
@@ -246,7 +246,7 @@ MCUGEN_SHARED void mcugen_depthwise_rows_s8_dsp(const struct mcugen_depthwise_ro
         "lsl r2, r2, #5\n\t"
         "str r2, [sp, #32]\n\t"
         "rsb r4, r4, #0\n\t"
-        "and r4, r4, #3\n\t"
+        "and r4, r4, #7\n\t"
         "str r4, [sp, #8]\n\t"
         MCUGEN_DEPTHWISE_ENTRY("2f")
         MCUGEN_DEPTHWISE_WEIGHTS
@@ -281,94 +281,22 @@ MCUGEN_SHARED void mcugen_depthwise_rows_s8_dsp(const struct mcugen_depthwise_ro
         : "r1", "r2", "r3", "r12", "cc", "memory");
 }
 
-/* Stride 2: the same for every second column and row; 52 bytes of code an output. */
-#define MCUGEN_DEPTHWISE_STEP_STRIDE2                                                                                  \
-    "ldr.w r1, [r0], #32\n\t"                                                                                          \
-    "ldrsh.w r2, [r0, #-28]\n\t"                                                                                       \
-    "ldr.w r4, [r0], #32\n\t"                                                                                          \
-    "smlad r3, r1, r6, r3\n\t"                                                                                         \
-    "smlabt r3, r2, r8, r3\n\t"                                                                                        \
-    "ldrsh.w r2, [r0, #-28]\n\t"                                                                                       \
-    "smlad r3, r4, r7, r3\n\t"                                                                                         \
-    "smlabb r3, r2, r9, r3\n\t"                                                                                        \
-    "smmlar r3, r3, r10, r11\n\t"                                                                                      \
-    "ssat r3, #8, r3\n\t"                                                                                              \
-    "strb.w r3, [r12]\n\t"                                                                                             \
-    "smlad r3, r4, r5, lr\n\t"                                                                                         \
-    "smlabb r3, r2, r8, r3\n\t"                                                                                        \
-    "uxtah r12, r12, r9, ror #16\n\t"
-
-MCUGEN_SHARED void mcugen_depthwise_rows_stride2_s8_dsp(const struct mcugen_depthwise_rows_s8_dsp *rows)
-{
-    register const struct mcugen_depthwise_rows_s8_dsp *p __asm__("r0") = rows;
-    __asm__ volatile(
-        MCUGEN_DEPTHWISE_ENTER
-        "str r6, [sp, #20]\n\t"
-        "str r7, [sp, #24]\n\t"
-        "lsl r2, r4, #6\n\t"
-        "add r2, r2, #32\n\t"
-        "str r2, [sp, #32]\n\t"
-        "adr.w r2, 2f\n\t"
-        "and r4, r4, #1\n\t"
-        "mov r3, #56\n\t"
-        "mla r2, r4, r3, r2\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #4]\n\t"
-        MCUGEN_DEPTHWISE_WEIGHTS
-        "1:\n\t"
-        "ldr r1, [sp, #32]\n\t"
-        "ldr r0, [sp, #12]\n\t"
-        "ldr r12, [sp, #16]\n\t"
-        "add r1, r1, r0\n\t"
-        "str r1, [sp, #0]\n\t"
-        "ldr.w r1, [r0], #32\n\t"
-        "ldrsh.w r2, [r0, #-28]\n\t"
-        "ldr r4, [sp, #4]\n\t"
-        "smlad r3, r1, r5, lr\n\t"
-        "smlabb r3, r2, r8, r3\n\t"
-        "bx r4\n\t"
-        ".balign 4\n"
-        "2:\n\t"
-        MCUGEN_DEPTHWISE_STEP_STRIDE2
-        MCUGEN_DEPTHWISE_STEP_STRIDE2
-        "ldr r1, [sp, #0]\n\t"
-        "cmp r0, r1\n\t"
-        "bne.w 2b\n\t"
-        "ldr r0, [sp, #12]\n\t"
-        "ldr r1, [sp, #16]\n\t"
-        "ldr r2, [sp, #20]\n\t"
-        "ldr r3, [sp, #24]\n\t"
-        "add r0, r0, #4\n\t"
-        "add r1, r1, r2\n\t"
-        "str r0, [sp, #12]\n\t"
-        "str r1, [sp, #16]\n\t"
-        "subs r3, r3, #1\n\t"
-        "str r3, [sp, #24]\n\t"
-        "bne.w 1b\n\t"
-        "add sp, sp, #44\n\t"
-        "pop {r4-r11, lr}\n\t"
-        : "+r"(p)
-        :
-        : "r1", "r2", "r3", "r12", "cc", "memory");
-}
-
 #undef MCUGEN_DEPTHWISE_ENTER
 #undef MCUGEN_DEPTHWISE_WEIGHTS
 #undef MCUGEN_DEPTHWISE_MACROS
 #undef MCUGEN_DEPTHWISE_PURGE
 #undef MCUGEN_DEPTHWISE_ENTRY
-#undef MCUGEN_DEPTHWISE_STEP_STRIDE2
 
 #else
 
-/* The C twins of the assembly: the same reads and writes. */
+/* The C twin of the assembly: the same reads and writes. */
 static MCUGEN_INLINE int32_t mcugen_depthwise_strip_value(const uint32_t *strip, int32_t row, int32_t column)
 {
     const uint32_t word = strip[column * MCUGEN_DEPTHWISE_COLUMN_WORDS + (row >> 1)];
     return (row & 1) ? mcugen_high16(word) : mcugen_low16(word);
 }
 
-static MCUGEN_INLINE void mcugen_depthwise_rows_twin(const struct mcugen_depthwise_rows_s8_dsp *rows, int32_t stride)
+MCUGEN_SHARED void mcugen_depthwise_rows_s8_dsp(const struct mcugen_depthwise_rows_s8_dsp *rows)
 {
     static const uint8_t place[9] = {0, 1, 4, 2, 3, 6, 5, 7, 8};
     const uint32_t *record = rows->weights;
@@ -379,23 +307,13 @@ static MCUGEN_INLINE void mcugen_depthwise_rows_twin(const struct mcugen_depthwi
             for (int32_t tap = 0; tap < 9; ++tap) {
                 const uint32_t byte = record[place[tap] >> 2] >> (8 * (place[tap] & 3));
                 const int32_t weight = (int32_t)(int8_t)(uint8_t)byte * (int32_t)((uint32_t)1 << shift);
-                const int32_t value = mcugen_depthwise_strip_value(rows->strip, y * stride + tap / 3, x * stride + tap % 3);
+                const int32_t value = mcugen_depthwise_strip_value(rows->strip, y + tap / 3, x + tap % 3);
                 acc = mcugen_wrap_add(acc, weight * value, 0);
             }
             const int32_t scaled = mcugen_smmlar(acc, (int32_t)record[4], rows->out_zero_point);
             rows->out[(ptrdiff_t)y * rows->out_row_step + (ptrdiff_t)x * rows->out_column_step] = (int8_t)mcugen_ssat8(scaled);
         }
     }
-}
-
-MCUGEN_SHARED void mcugen_depthwise_rows_s8_dsp(const struct mcugen_depthwise_rows_s8_dsp *rows)
-{
-    mcugen_depthwise_rows_twin(rows, 1);
-}
-
-MCUGEN_SHARED void mcugen_depthwise_rows_stride2_s8_dsp(const struct mcugen_depthwise_rows_s8_dsp *rows)
-{
-    mcugen_depthwise_rows_twin(rows, 2);
 }
 
 #endif

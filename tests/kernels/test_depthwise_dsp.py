@@ -14,7 +14,7 @@ from depthwise import depthwise_layer, depthwise_reference, extreme_layers
 from reference import random_input
 from running import Case, device_compilers, run_on_device, run_on_host
 
-from mcugen.kernels import depthwise_conv2d_3x3_dsp, depthwise_conv2d_dsp
+from mcugen.kernels import depthwise_conv2d_3x3_dsp, depthwise_conv2d_3x3_stride2_dsp, depthwise_conv2d_dsp
 from mcugen.kernels.layer import ConvLayer
 from mcugen.targets import load_target
 
@@ -23,7 +23,7 @@ TARGET = load_target("cortex-m4")
 
 def layers_of_stride_1(rng: np.random.Generator) -> Iterator[ConvLayer]:
     sizes = ((1, 1), (1, 2), (2, 1), (3, 4), (5, 3), (6, 5), (7, 9), (12, 6), (13, 7), (14, 2), (20, 3))
-    for size, channels in zip(sizes, itertools.cycle((1, 2, 3, 5))):
+    for size, channels in zip(sizes, itertools.cycle((1, 2, 3, 5)), strict=False):
         yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), padding=(1, 1, 1, 1))
     for padding in ((0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 2, 0), (2, 2, 2, 2), (0, 2, 1, 4), (0, 0, 3, 0)):
         yield depthwise_layer(rng, size=(8, 4), channels=3, kernel=(3, 3), padding=padding)
@@ -32,19 +32,20 @@ def layers_of_stride_1(rng: np.random.Generator) -> Iterator[ConvLayer]:
 
 
 def layers_of_stride_2(rng: np.random.Generator) -> Iterator[ConvLayer]:
-    sizes = ((3, 3), (3, 4), (5, 3), (6, 6), (7, 9), (12, 7), (13, 8), (14, 3))
-    for size, channels in zip(sizes, itertools.cycle((1, 2, 3, 5))):
-        for padding in ((0, 0, 1, 1), (1, 1, 1, 1)):
-            yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), stride=(2, 2), padding=padding)
-    for padding in ((0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 2, 0), (2, 2, 2, 2)):
-        yield depthwise_layer(rng, size=(9, 6), channels=4, kernel=(3, 3), stride=(2, 2), padding=padding)
-    yield depthwise_layer(rng, size=(1, 1), channels=3, kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
-    yield from extreme_layers(rng, size=(6, 9), channels=5, kernel=(3, 3), stride=(2, 2), padding=(0, 0, 1, 1))
+    sizes = ((3, 2), (3, 3), (4, 3), (5, 6), (6, 7), (7, 8), (8, 10), (9, 12), (3, 19), (4, 20))
+    paddings = itertools.product((0, 1), (0, 1))
+    shapes = itertools.product(sizes, paddings)
+    for (size, (top, left)), channels in zip(shapes, itertools.cycle((1, 2, 5)), strict=False):
+        # as much padding below and right as the last window takes, or none
+        below, right = (int((s + p) % 2 == 0 or s + p < 3) for s, p in zip(size, (top, left), strict=True))
+        padding = (top, left, below, right)
+        yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), stride=(2, 2), padding=padding)
+    yield from extreme_layers(rng, size=(6, 9), channels=5, kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
 
 
 def layers_of_any_shape(rng: np.random.Generator) -> Iterator[ConvLayer]:
     shapes = itertools.product(((1, 1), (3, 1), (1, 4), (2, 3), (5, 5)), ((1, 1), (2, 1), (1, 3)), ((1, 1), (1, 2)))
-    for (kernel, stride, dilation), channels in zip(shapes, itertools.cycle((1, 2, 3, 4, 5, 6, 8, 9))):
+    for (kernel, stride, dilation), channels in zip(shapes, itertools.cycle((1, 2, 3, 4, 5, 6, 8, 9)), strict=False):
         padding = tuple(int(p) for p in rng.integers(0, 3, 4))
         yield depthwise_layer(
             rng, size=(5, 9), channels=channels, kernel=kernel, stride=stride, dilation=dilation, padding=padding
@@ -66,14 +67,14 @@ def cases(name: str) -> list[Case]:
         assert calls, layer
         for call in calls:
             case = Case(call=call, inputs=(x,), expected=depthwise_reference(layer, x))
-            distance = 0 if call.params.get("in_place") else call.overlap.get(0)
-            listed.append(case if distance is None else dataclasses.replace(case, distance=distance))
+            distance = call.overlap.get(0) if call.in_place is None else 0
+            listed.append(dataclasses.replace(case, distance=distance))
     return listed
 
 
 KERNELS: dict[str, tuple[Any, Callable[[np.random.Generator], Iterator[ConvLayer]]]] = {
     "3x3": (depthwise_conv2d_3x3_dsp, layers_of_stride_1),
-    "3x3 stride 2": (depthwise_conv2d_3x3_dsp, layers_of_stride_2),
+    "3x3 stride 2": (depthwise_conv2d_3x3_stride2_dsp, layers_of_stride_2),
     "any": (depthwise_conv2d_dsp, layers_of_any_shape),
 }
 

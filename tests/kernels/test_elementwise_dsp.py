@@ -101,7 +101,8 @@ def average_pool_cases() -> Iterator[Case]:
         total = np.where(places[..., None] >= 0, x[places].astype(np.int64) - in_zero_point, 0).sum(axis=2)
         classes = classes.reshape(counts.shape)[..., None]
         expected = requantize_s8(total, multiplier[classes], shift[classes], out_zero_point, low, high)
-        quantization = {"in_zero_point": in_zero_point, "out_zero_point": out_zero_point, "act_min": low, "act_max": high}
+        quantization = {"in_zero_point": in_zero_point, "out_zero_point": out_zero_point}
+        quantization |= {"act_min": low, "act_max": high}
         constants: dict[str, np.ndarray] = {"multiplier": multiplier}
         if len(divisors) > 1:
             constants |= {"divisor_class": classes.astype(np.uint8)}
