@@ -55,3 +55,10 @@ def matmul_plain_cycles(steps: int, twos: int, ones: int, pixels: int) -> float:
     two = 21 * steps + 1.5 * _turns(steps, 4) + 43
     one = 14 * steps + 1.5 * _turns(steps, 2) + 32
     return (109 + twos * two + ones * one) * ((pixels + 1) // 2)
+
+
+def matmul_lean_cycles(steps: int, threes: int, twos: int, pixels: int) -> float:
+    """All calls of `mcugen_matmul_lean_s8_dsp`; the loops load their end."""
+    three = 25 * steps + 1.5 * _turns(steps, 8) + 45
+    two = 19 * steps + 1.5 * _turns(steps, 4) + 36
+    return (73 + threes * three + twos * two) * ((pixels + 1) // 2)

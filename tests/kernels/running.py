@@ -187,37 +187,45 @@ def device_compilers() -> list[str]:
 
 
 @functools.cache
-def _device_command(compiler: str) -> tuple[str, ...]:
+def _device_command(compiler: str, core: str) -> tuple[str, ...]:
     if compiler == "gcc":
-        return ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-nostdlib")
-    zig = f"{sys.executable} -m ziglang cc -target thumb-freestanding-eabi -mcpu=cortex_m4 -fomit-frame-pointer"
+        return ("arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", "-nostdlib")
+    cpu = core.replace("-", "_")
+    zig = f"{sys.executable} -m ziglang cc -target thumb-freestanding-eabi -mcpu={cpu} -fomit-frame-pointer"
     return (*zig.split(), "-fno-sanitize=all", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
 
 
-def build_for_device(code: str, folder: Path, *, compiler: str, flags: Sequence[str] = ("-O2",)) -> Path:
-    """A bare-metal Cortex-M4 ELF of one C file."""
+def build_for_device(
+    code: str, folder: Path, *, compiler: str, flags: Sequence[str] = ("-O2",), core: str = "cortex-m4"
+) -> Path:
+    """A bare-metal Cortex-M ELF of one C file."""
     path, script, elf = folder / "device.c", folder / "device.ld", folder / "device.elf"
     path.write_text(code)
     script.write_text(LINKER_SCRIPT)
     options = ["-std=gnu99", "-g", "-ffreestanding", "-ffunction-sections", "-Wl,--gc-sections", "-Wl,-e,Reset_Handler"]
     paths = [f"-I{RUNTIME}", "-T", str(script), str(path), "-o", str(elf)]
     libraries = ["-lgcc"] if compiler == "gcc" else []
-    subprocess.run([*_device_command(compiler), *options, *WARNINGS, *flags, *paths, *libraries], check=True)
+    subprocess.run([*_device_command(compiler, core), *options, *WARNINGS, *flags, *paths, *libraries], check=True)
     return elf
 
 
-def run_on_device(cases: Iterable[Case], folder: Path, *, compiler: str, flags: Sequence[str] = ("-O2",)) -> None:
-    """Run the cases on an emulated Cortex-M4, with the kernels' own instructions; fails on any difference."""
+def run_on_device(
+    cases: Iterable[Case], folder: Path, *, compiler: str, flags: Sequence[str] = ("-O2",), core: str = "cortex-m4"
+) -> None:
+    """Run the cases on an emulated Cortex-M, with the kernels' own instructions; fails on any difference."""
     listed = list(cases)
-    elf = build_for_device(source(listed, DEVICE_MAIN), folder, compiler=compiler, flags=flags)
-    code = emulate(elf)
+    elf = build_for_device(source(listed, DEVICE_MAIN), folder, compiler=compiler, flags=flags, core=core)
+    code = emulate(elf, aligned=core in ("cortex-m0", "cortex-m0plus"))
     assert code == 0, f"case {code - 1} differs: {listed[code - 1].call.function} {dict(listed[code - 1].call.params)}"
 
 
-def emulate(elf_path: Path) -> int:
-    """The exit code of a bare-metal ELF; raises AssertionError on a fault or where it does not end."""
+def emulate(elf_path: Path, *, aligned: bool = False) -> int:
+    """The exit code of a bare-metal ELF; raises AssertionError on a fault or where it does not end.
+
+    With `aligned`, an unaligned access is a fault, as on Armv6-M.
+    """
     from elftools.elf.elffile import ELFFile
-    from unicorn import UC_ARCH_ARM, UC_HOOK_INTR, UC_MODE_THUMB, Uc, arm_const
+    from unicorn import UC_ARCH_ARM, UC_HOOK_INTR, UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE, UC_MODE_THUMB, Uc, arm_const
 
     uc: Any = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
     uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
@@ -235,7 +243,13 @@ def emulate(elf_path: Path) -> int:
             exit_code.append(struct.unpack("<II", block)[1])
         engine.emu_stop()
 
+    def on_access(engine: Any, kind: int, address: int, size: int, value: int, _: object) -> None:
+        if address % size:
+            engine.emu_stop()
+
     uc.hook_add(UC_HOOK_INTR, on_interrupt)
+    if aligned:
+        uc.hook_add(UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, on_access)
     stack, reset = struct.unpack("<II", uc.mem_read(0, 8))
     uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
     uc.emu_start(reset | 1, 0xFFFFFFFE, timeout=60_000_000)

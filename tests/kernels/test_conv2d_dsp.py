@@ -12,7 +12,7 @@ from reference import random_layer
 from running import Case, device_compilers, run_on_device, run_on_host
 from variants import extreme_layers, variant_cases
 
-from mcugen.kernels import conv2d_dsp, conv2d_first_dsp, conv2d_plain_dsp
+from mcugen.kernels import conv2d_dsp, conv2d_first_dsp, conv2d_lean_dsp, conv2d_plain_dsp
 from mcugen.kernels.layer import ConvLayer
 
 SHAPES = [
@@ -65,7 +65,14 @@ def plain_cases() -> list[Case]:
     return listed + variant_cases(conv2d_plain_dsp, [one], rng)
 
 
-MAKERS = pytest.mark.parametrize("make", [convolution_cases, first_layer_cases, plain_cases])
+def lean_cases() -> list[Case]:
+    rng = np.random.default_rng(8)
+    listed = variant_cases(conv2d_lean_dsp, layers(rng, (4, 8, 12)), rng)
+    shape = {"size": (4, 3), "channels": (4, 5), "kernel": (3, 3), "padding": (1, 1, 1, 1)}
+    return listed + variant_cases(conv2d_lean_dsp, extreme_layers(rng, **shape), rng)
+
+
+MAKERS = pytest.mark.parametrize("make", [convolution_cases, first_layer_cases, plain_cases, lean_cases])
 
 
 @MAKERS

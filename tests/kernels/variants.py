@@ -39,13 +39,15 @@ def extreme_layers(rng: np.random.Generator, **shape: Any) -> Iterator[ConvLayer
     yield dataclasses.replace(layer, weights=np.full_like(layer.weights, -127))
 
 
-def variant_cases(kernel: ModuleType, layers: Iterable[ConvLayer], rng: np.random.Generator) -> list[Case]:
+def variant_cases(
+    kernel: ModuleType, layers: Iterable[ConvLayer], rng: np.random.Generator, target: str = "cortex-m4"
+) -> list[Case]:
     """A case for every candidate of every layer, and where one may write over its input, a second that does."""
-    target = load_target("cortex-m4")
+    core = load_target(target)
     listed = []
     for layer in layers:
         x = random_input(rng, layer)
-        calls = list(kernel.candidates(layer, target))
+        calls = list(kernel.candidates(layer, core))
         assert calls, layer
         for call in calls:
             case = Case(call=call, inputs=(x,), expected=conv_reference(layer, x))
