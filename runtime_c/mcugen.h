@@ -43,6 +43,15 @@
 #define MCUGEN_EMULATE_MVE 0
 #endif
 
+/* 1 where the scalar kernels may be written in Thumb instructions, those that every Cortex-M has. */
+#ifndef MCUGEN_USE_THUMB
+#if defined(__arm__) && defined(__thumb__)
+#define MCUGEN_USE_THUMB 1
+#else
+#define MCUGEN_USE_THUMB 0
+#endif
+#endif
+
 /* Which kernels a model built for any Cortex-M takes. */
 #define MCUGEN_USE_DSP (MCUGEN_HAVE_DSP || MCUGEN_EMULATE_DSP)
 #define MCUGEN_USE_MVE (MCUGEN_HAVE_MVE || MCUGEN_EMULATE_MVE)

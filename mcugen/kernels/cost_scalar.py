@@ -1,0 +1,19 @@
+"""Cycles of the scalar kernels on a Cortex-M0+: instruction counts of the loops, the rest fitted to measurements."""
+
+from __future__ import annotations
+
+
+def matmul_cycles(steps: int, channels: int, pixels: int) -> float:
+    """All calls of `mcugen_matmul_s8_scalar`; an odd last pixel costs like a pair."""
+    channel = 26 * steps + 3 * -(-steps // 4) + 65
+    return (110 + channels * channel) * ((pixels + 1) // 2)
+
+
+def matvec_cycles(steps: int, channels: int) -> float:
+    """One call of `mcugen_matvec_s8_scalar`."""
+    return 110 + (31 * steps + 3 * -(-steps // 4) + 65) * ((channels + 1) // 2)
+
+
+def column_cycles(steps: int) -> float:
+    """One call of `mcugen_column_s8_scalar` with aligned inputs."""
+    return 40 + 20 * steps

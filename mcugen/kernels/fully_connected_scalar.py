@@ -1,0 +1,40 @@
+"""Fully connected layer on cores without packed arithmetic: 2 outputs at a time, two products a multiplication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcugen.kernels.cost_scalar import column_cycles, matvec_cycles
+from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.pack_scalar import pack_stream
+from mcugen.program import KernelCall
+from mcugen.targets import Target
+
+OP = "fully_connected"
+
+
+def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
+    """The `fully_connected_s8_scalar` kernel, for one row of input."""
+    if "scalar" not in target.variants or layer.out_h * layer.out_w != 1:
+        return
+    stream = pack_stream(layer, 2)
+    if stream is None:
+        return
+    steps = -(-layer.depth // 4)
+    yield KernelCall(
+        function="mcugen_fully_connected_s8_scalar",
+        headers=("fully_connected_s8_scalar.h",),
+        params={
+            "in_c": layer.depth,
+            "out_c": layer.out_c,
+            "out_zero_point": layer.out_zero_point,
+            "act_min": layer.act_min,
+            "act_max": layer.act_max,
+        },
+        constants={"weights": stream},
+        scratch=8 * steps,
+        overlap={0: -layer.depth},
+        cycles=column_cycles(steps) + matvec_cycles(steps, layer.out_c),
+        code_bytes=100,
+        variant="scalar",
+    )
