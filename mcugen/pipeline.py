@@ -8,7 +8,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ from mcugen.passes.move_transposes import move_transposes
 from mcugen.passes.remove_dead_channels import dead_channel_report, remove_dead_channels
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Program
-from mcugen.quantize.calibration import choose_activations, observe, synthetic_samples
-from mcugen.quantize.integer_graph import integer_graph
+from mcugen.quantize.calibration import synthetic_samples
+from mcugen.quantize.quantizer import quantize_graph
 from mcugen.report.json_report import build_report, json_text
 from mcugen.targets import Target, load_target
 
@@ -82,22 +82,25 @@ def quantize(
     graph: Graph,
     samples: Mapping[str, Array] | None = None,
     *,
-    observer: str = "mse",
+    observer: str = "auto",
+    effort: str = "default",
     float_graph: Graph | None = None,
     progress: Progress | None = None,
 ) -> Quantized:
     """The integer graph of a float graph, calibrated on samples `[N, ...]` by input name (None: synthetic noise).
 
-    `float_graph` is the model to be compared with, where `graph` has been pruned.
+    `observer` and `effort` are `quantize_graph`'s.  `float_graph` is the model to be compared with, where `graph` has
+    been pruned.
     """
     data = samples if samples is not None else synthetic_samples(graph)
-    histograms = observe(graph, data, progress=_staged(progress, "calibrate"))
-    whole = integer_graph(graph, choose_activations(graph, histograms, observer_name=observer))
-    integer = remove_dead_channels(whole)
-    removed = dead_channel_report(whole, integer).to_dict()
-    return Quantized(
-        integer, float_graph or graph, data, samples is None, options={"observer": observer}, facts={"dead_channels": removed}
-    )
+    model = quantize_graph(graph, data, observer=observer, effort=effort, progress=_staged(progress, "quantize"))
+    integer = remove_dead_channels(model.graph)
+    facts = {
+        "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
+        "quantization": [asdict(note) for note in model.notes],
+    }
+    options = {"observer": observer, "effort": effort}
+    return Quantized(integer, float_graph or graph, data, samples is None, options=options, facts=facts)
 
 
 def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mcugen.errors import UnsupportedModel
-from mcugen.graph import Graph, QuantParams, Tensor
+from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.ops import operator
 from mcugen.ops.operator import Array, QuantContext
 
@@ -24,13 +24,7 @@ def integer_graph(
         quant = activations[name]
         result.tensors[name] = Tensor(name, graph.tensors[name].shape, quant.dtype, None, quant)
     for node in graph.nodes:
-        try:
-            integer, constants = operator(node.op).quantize(node, graph, context)
-        except (ValueError, OverflowError, FloatingPointError) as error:
-            raise UnsupportedModel(
-                f"{graph.name}: node '{', '.join(node.origin) or node.name}' ({node.op}): no integers stand for its values ({error})",
-                hint="its weights or its values on the calibration data are of extreme size: look at them in float first",
-            ) from None
+        integer, constants = integer_node(node, graph, context)
         names = []
         for name in integer.inputs:
             tensor = graph.tensors[name]
@@ -42,3 +36,15 @@ def integer_graph(
             names.append(result.add_constant(f"{node.name}.{field}", data))
         result.nodes.append(replace(integer, inputs=(*integer.inputs, *names)))
     return result.pruned().check()
+
+
+def integer_node(node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
+    """A node in its operator's integer form, and its constants; raises UnsupportedModel where no integers can do it."""
+    try:
+        return operator(node.op).quantize(node, graph, context)
+    except (ValueError, OverflowError, FloatingPointError) as error:
+        name = ", ".join(node.origin) or node.name
+        raise UnsupportedModel(
+            f"{graph.name}: node '{name}' ({node.op}): no integers stand for its values ({error})",
+            hint="its weights, or its values on the calibration data, are of extreme size: look at them in float first",
+        ) from None

@@ -14,6 +14,7 @@ from mcugen.ops import operator
 from mcugen.ops.operator import QuantContext
 from mcugen.ops.weighted import float_bias, round_weights
 from mcugen.quantize import rounding
+from mcugen.quantize.integer_graph import integer_node
 from mcugen.quantize.layer_data import input_rows, sample_positions, weight_matrix
 from mcugen.quantize.reconstruction import FOLDS, Moments, damped, error_after, fit_bias, fit_weights, moments, shrunk
 
@@ -97,7 +98,7 @@ def _integer_outputs(
     result: Rounded, node: Node, activations: Mapping[str, QuantParams], integers: Mapping[str, Array]
 ) -> dict[str, Array]:
     graph = result.graph
-    integer, constants = operator(node.op).quantize(node, graph, QuantContext(activations, result.weights))
+    integer, constants = integer_node(node, graph, QuantContext(activations, result.weights))
     arrays = [
         integers[name] if name in integers else activations[name].quantize(graph.constant(name)) for name in integer.inputs
     ]
