@@ -44,7 +44,8 @@ def bench_models(
     targets: Sequence[str],
     *,
     optimize: str = "balanced",
-    observer: str = "mse",
+    observer: str = "auto",
+    effort: str = "default",
     compiler: str | None = None,
     progress: Progress | None = None,
     warn: Warn | None = None,
@@ -61,7 +62,7 @@ def bench_models(
     rows: list[BenchRow] = []
     for file in files:
         try:
-            data, quantized = _prepared(file, observer)
+            data, quantized = _prepared(file, observer, effort)
         except McugenError as error:
             rows += [BenchRow(file.stem, target, error=error.message, exit_code=error.exit_code) for target in targets]
             continue
@@ -89,14 +90,14 @@ def find_calibration(model: Path) -> list[Path]:
     return [model.parent / name for name in dict.fromkeys(names) if (model.parent / name).is_file()]
 
 
-def _prepared(model: Path, observer: str) -> tuple[Path | None, Quantized]:
+def _prepared(model: Path, observer: str, effort: str) -> tuple[Path | None, Quantized]:
     """The quantized model, with the first calibration file that fits its inputs."""
     for path in find_calibration(model):
         try:
-            return path, prepare(model, BuildOptions(calibrate=path, observer=observer))
+            return path, prepare(model, BuildOptions(calibrate=path, observer=observer, effort=effort))
         except CalibrationError:
             continue
-    return None, prepare(model, BuildOptions(observer=observer))
+    return None, prepare(model, BuildOptions(observer=observer, effort=effort))
 
 
 def _row(

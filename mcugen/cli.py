@@ -13,11 +13,22 @@ from mcugen import config
 from mcugen.cli_support import COUNT, NAMES, SHAPE, SIZE, Commands, common, example, note, progress_bars, show, warn
 from mcugen.errors import McugenError
 from mcugen.prune.magnitude import SCOPES
+from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
 
 PATH = click.Path(path_type=Path)
 FRACTION = click.FloatRange(0, 1, max_open=True)
+OBSERVER = click.option(
+    "--observer",
+    type=click.Choice(("auto", *observer_names())),
+    default="auto",
+    show_default=True,
+    help="Range choice.",
+)
+EFFORT = click.option(
+    "--effort", type=click.Choice(tuple(EFFORTS)), default="default", show_default=True, help="Time for accuracy."
+)
 COMPILER = click.option("--compiler", metavar="gcc|zig|PATH", help="The C compiler (default: what is installed).")
 
 
@@ -59,7 +70,8 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], as_js
 @click.option("--name", help="The name in C (default: the file's).")
 @click.option("--shape", type=SHAPE, multiple=True, help="Static shape of an input, e.g. input=1,3,32,32.")
 @click.option("--outputs", type=NAMES, default=(), help="Cut the graph at these tensors, e.g. boxes,scores.")
-@click.option("--observer", type=click.Choice(observer_names()), default="mse", show_default=True, help="Range choice.")
+@OBSERVER
+@EFFORT
 @click.option(
     "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."
 )
@@ -205,7 +217,8 @@ def evaluate(folder: Path, data: Path, compiler: str | None, as_json: bool) -> N
 @click.option(
     "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."
 )
-@click.option("--observer", type=click.Choice(observer_names()), default="mse", show_default=True, help="Range choice.")
+@OBSERVER
+@EFFORT
 @COMPILER
 @common
 def bench(models: tuple[Path, ...], targets: tuple[str, ...], as_json: bool, **options: Any) -> None:

@@ -42,8 +42,8 @@ class BuildOptions:
     name: str | None = None
     shape: Mapping[str, Sequence[int]] = field(default_factory=dict)
     outputs: Sequence[str] = ()
-    observer: str = "mse"
-    effort: int | None = None
+    observer: str = "auto"
+    effort: str = "default"
     optimize: str = "balanced"
     flash: int | None = None
     ram: int | None = None

@@ -110,7 +110,7 @@ def test_build_does_it_all(tmp_path: Path) -> None:
     built = mcugen.build(DIGITS, progress=progress, warn=warnings.append, **options)
     assert built.folder == tmp_path / "out" and built.package.name == "small_digits" and warnings == []
     assert built.report["verified"] is True and built.report["options"]["calibrate"] == "arrays"
-    assert {"calibrate", "verify"} <= set(stages)
+    assert {"quantize", "verify"} <= set(stages)
     with pytest.raises(TypeError, match="calibration"):
         mcugen.build(DIGITS, calibration=images())
 

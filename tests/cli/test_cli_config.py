@@ -39,6 +39,7 @@ def test_options_beside_the_model(run: Run, model: Path, tmp_path: Path) -> None
     assert record["target"] == "cortex-m0" and record["calibration"]["synthetic"] is False
     assert record["options"] == {
         "calibrate": "calib.npz",
+        "effort": "default",
         "flash": 65536,
         "observer": "mse",
         "optimize": "balanced",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,12 +226,13 @@ def test_a_full_disk_leaves_the_old_folder(
 
 def test_c_that_differs_is_found_and_named(run: Run, model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    run("build", model, "--calibrate", model.parent / "calib.npz", "--target", "cortex-m4", "--output", folder)
-    weights = folder / "src/net_weights.c"
-    text = weights.read_text(encoding="utf-8")
-    start = text.index("{", text.index("_weights[")) if "_weights[" in text else text.index("= {")
-    first = text[start + 1 :].lstrip().split(",", 1)[0]
-    weights.write_text(text.replace(first + ",", f"{int(first) ^ 64},", 1), encoding="utf-8")
+    data = ("--calibrate", model.parent / "calib.npz", "--outputs", "logits")
+    run("build", model, *data, "--target", "cortex-m4", "--output", folder)
+    source = folder / "src/net.c"
+    text = source.read_text(encoding="utf-8")
+    found = re.search(r"\.out_zero_point = (-?\d+)", text)
+    assert found is not None
+    source.write_text(text.replace(found[0], f".out_zero_point = {int(found[1]) - 9}", 1), encoding="utf-8")
     for command in (("verify", folder), ("verify", folder, "--layers")):
         done = run(*command, code=4)
         for part in ("error: net: layer 0", "fully_connected", "expected", "got", "vector", "hint: "):
