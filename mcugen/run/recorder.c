@@ -18,18 +18,27 @@ struct recorder {
     struct list blocks;         /* address << 20 | size */
     struct list stack_pointers; /* one a block */
     struct list unaligned;      /* indices into blocks */
-    int stack_register;         /* Unicorn's numbers; the status register is -1 where there are no IT bits */
+    struct list culprits;       /* addresses of instructions that were off their word or halfword */
+    int program_counter;        /* Unicorn's numbers; the status register is -1 where there are no IT bits */
+    int stack_register;
     int status_register;
     int (*read_register)(void *engine, int number, void *value);
     int (*write_register)(void *engine, int number, const void *value);
 };
 
-struct recorder *recorder_new(int stack_register, int status_register, void *read_register, void *write_register);
+struct recorder *recorder_new(const int registers[3], void *read_register, void *write_register);
 void recorder_delete(struct recorder *recorder);
 void recorder_clear(struct recorder *recorder);
 const int64_t *recorder_items(const struct recorder *recorder, int which, size_t *count);
 void recorder_on_block(void *engine, uint64_t address, uint32_t size, void *recorder);
 void recorder_on_access(void *engine, int kind, uint64_t address, int size, int64_t value, void *recorder);
+
+static int64_t read_word(struct recorder *self, void *engine, int number)
+{
+    uint64_t value = 0;
+    self->read_register(engine, number, &value);
+    return (int64_t)(value & 0xFFFFFFFFu);
+}
 
 static void append(struct list *list, int64_t item)
 {
@@ -43,12 +52,14 @@ static void append(struct list *list, int64_t item)
     list->items[list->used++] = item;
 }
 
-struct recorder *recorder_new(int stack_register, int status_register, void *read_register, void *write_register)
+/* `registers` are the program counter, the stack pointer and the status register. */
+struct recorder *recorder_new(const int registers[3], void *read_register, void *write_register)
 {
     struct recorder *recorder = calloc(1, sizeof *recorder);
     if (recorder != NULL) {
-        recorder->stack_register = stack_register;
-        recorder->status_register = status_register;
+        recorder->program_counter = registers[0];
+        recorder->stack_register = registers[1];
+        recorder->status_register = registers[2];
         recorder->read_register = (int (*)(void *, int, void *))(uintptr_t)read_register;
         recorder->write_register = (int (*)(void *, int, const void *))(uintptr_t)write_register;
     }
@@ -60,6 +71,7 @@ void recorder_delete(struct recorder *recorder)
     free(recorder->blocks.items);
     free(recorder->stack_pointers.items);
     free(recorder->unaligned.items);
+    free(recorder->culprits.items);
     free(recorder);
 }
 
@@ -68,22 +80,22 @@ void recorder_clear(struct recorder *recorder)
     recorder->blocks.used = 0;
     recorder->stack_pointers.used = 0;
     recorder->unaligned.used = 0;
+    recorder->culprits.used = 0;
 }
 
-/* 0: blocks, 1: stack pointers, 2: unaligned accesses. */
+/* 0: blocks, 1: stack pointers, 2: unaligned accesses, 3: the instructions that made them. */
 const int64_t *recorder_items(const struct recorder *recorder, int which, size_t *count)
 {
-    const struct list *list = which == 0 ? &recorder->blocks : which == 1 ? &recorder->stack_pointers : &recorder->unaligned;
-    *count = list->used;
-    return list->items;
+    const struct list *const lists[4] = {&recorder->blocks, &recorder->stack_pointers, &recorder->unaligned,
+                                         &recorder->culprits};
+    *count = lists[which]->used;
+    return lists[which]->items;
 }
 
 void recorder_on_block(void *engine, uint64_t address, uint32_t size, void *recorder)
 {
     struct recorder *self = recorder;
-    uint64_t stack_pointer = 0;
-    self->read_register(engine, self->stack_register, &stack_pointer);
-    append(&self->stack_pointers, (int64_t)(stack_pointer & 0xFFFFFFFFu));
+    append(&self->stack_pointers, read_word(self, engine, self->stack_register));
     append(&self->blocks, (int64_t)(address << 20 | size));
 }
 
@@ -94,6 +106,10 @@ void recorder_on_access(void *engine, int kind, uint64_t address, int size, int6
     (void)value;
     if ((address & (uint64_t)(size - 1)) != 0) {
         append(&self->unaligned, (int64_t)self->blocks.used - 1);
+        /* a double word may lie on any word */
+        if ((address & (uint64_t)(size - 1) & 3u) != 0) {
+            append(&self->culprits, read_word(self, engine, self->program_counter));
+        }
     }
     if (self->status_register >= 0) {
         uint32_t status = 0;

@@ -34,7 +34,12 @@ class Recorder:
 
     def trace(self) -> BlockTrace:
         """What was recorded since `clear`."""
-        return BlockTrace(blocks=self._items(0), stack_pointers=self._items(1), unaligned=self._items(2))
+        return BlockTrace(
+            blocks=self._items(0),
+            stack_pointers=self._items(1),
+            unaligned=self._items(2),
+            culprits=self._items(3),
+        )
 
     def close(self) -> None:
         """Frees the memory; the engine must not run any more."""
@@ -49,11 +54,11 @@ class Recorder:
         return recorded
 
 
-def attach_recorder(engine: Any, *, stack_register: int, status_register: int, accesses: bool) -> Recorder:
+def attach_recorder(engine: Any, *, registers: tuple[int, int, int], accesses: bool) -> Recorder:
     """Puts the callbacks on an engine that has not run yet; `accesses` also records unaligned loads and stores.
 
-    `status_register` is Unicorn's number of Arm's CPSR, or -1.  Raises ToolchainError where the callbacks do not
-    compile or Unicorn's Python package is not as expected.
+    `registers` are Unicorn's numbers of program counter, stack pointer, and Arm's CPSR or -1.  Raises ToolchainError
+    where the callbacks do not compile or Unicorn's Python package is not as expected.
     """
     api = require("unicorn", purpose="the emulator")
     library = _load(_built_library())
@@ -63,7 +68,7 @@ def attach_recorder(engine: Any, *, stack_register: int, status_register: int, a
     except AttributeError as error:
         raise ToolchainError(f"this unicorn cannot count: {error}", hint="pip install 'unicorn>=2.1,<3'") from None
     read, write = (ctypes.cast(function, ctypes.c_void_p) for function in (unicorn.uc_reg_read, unicorn.uc_reg_write))
-    recorder = Recorder(library, library.recorder_new(stack_register, status_register, read, write))
+    recorder = Recorder(library, library.recorder_new((ctypes.c_int * 3)(*registers), read, write))
     hooks = [(api.UC_HOOK_BLOCK, library.recorder_on_block)]
     if accesses:
         hooks.append((api.UC_HOOK_MEM_READ | api.UC_HOOK_MEM_WRITE, library.recorder_on_access))
@@ -94,7 +99,7 @@ def _built_library() -> Path:
 def _load(path: Path) -> Any:
     library = ctypes.CDLL(str(path))
     handle = ctypes.c_void_p
-    library.recorder_new.argtypes = [ctypes.c_int, ctypes.c_int, handle, handle]
+    library.recorder_new.argtypes = [ctypes.POINTER(ctypes.c_int), handle, handle]
     library.recorder_new.restype = handle
     library.recorder_delete.argtypes = library.recorder_clear.argtypes = [handle]
     library.recorder_delete.restype = library.recorder_clear.restype = None

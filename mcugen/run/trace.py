@@ -32,12 +32,14 @@ Decoder = Callable[[int, int], list[Instruction]]
 class BlockTrace:
     """Every basic block in the order it ran, as address << 20 | size, and the stack pointer at its start.
 
-    `unaligned` holds the index of the block for each unaligned load or store.
+    `unaligned` holds the index of the block for each unaligned load or store, `culprits` the address of
+    each instruction that was off its word or halfword.
     """
 
     blocks: Int64Array
     stack_pointers: Int64Array
     unaligned: Int64Array
+    culprits: Int64Array
 
 
 @dataclass

@@ -230,6 +230,11 @@ def test_unaligned_access_is_an_error_where_the_core_has_none(name: str, tmp_pat
         tiny(load_target(name), tmp_path, "TINY_UNALIGNED")
 
 
+def test_an_unaligned_pair_is_an_error_that_unicorn_itself_lets_pass(m4: Target, tmp_path: Path) -> None:
+    with pytest.raises(VerificationFailed, match=r"unaligned access by 'ldrd(\.w)?' at tiny_run\+0x\w+: it faults"):
+        tiny(m4, tmp_path, "TINY_UNALIGNED_PAIR")
+
+
 def test_unaligned_access_costs_a_cycle_each(m4: Target, tmp_path: Path) -> None:
     cost = tiny(m4, tmp_path, "TINY_UNALIGNED")
     assert cost.operations is not None and cost.operations.unaligned == 2

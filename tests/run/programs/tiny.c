@@ -42,6 +42,10 @@ int tiny_run(struct tiny_arena *arena)
     volatile int32_t *unaligned = (volatile int32_t *)((uintptr_t)arena->words + 1u);
     *unaligned = *unaligned + 1;
     return 0;
+#elif defined(TINY_UNALIGNED_PAIR)
+    uint32_t low, high;
+    __asm__ volatile("ldrd %0, %1, [%2, #0]" : "=&r"(low), "=&r"(high) : "r"((uintptr_t)arena->words + 2u) : "memory");
+    return (low ^ high) == 1u;
 #elif defined(TINY_ENDLESS)
     volatile int32_t *word = arena->words;
     *word = 0;
