@@ -4,9 +4,9 @@
  * A tile of 2x2 outputs comes from 4x4 inputs d by Y = A^T ((G g G^T) * (B^T d B)) A, where * is element by element and a sum
  * over the input channels: 16 products instead of 36 (A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks",
  * 2016, after S. Winograd).  G holds halves: the weights are transformed with 2 G when the layer is compiled, so that all numbers
- * are integers and the sums are exactly 4 times those of the direct form; transformed weights stay below 1153 and transformed inputs
- * below 511 in magnitude, both are held as int16, and SMLAD takes two channels at a time.  Sums wrap modulo 2^32; only 4 times
- * the accumulator has to fit.
+ * are integers and the sums are exactly 4 times those of the direct form.  Transformed weights stay below 1153 in magnitude,
+ * transformed inputs below 511; both are held as int16, and SMLAD takes two channels at a time.  Sums wrap modulo 2^32; only 4
+ * times the accumulator has to fit.
  *
  * Layouts, with P the number of input channels rounded up to 16:
  *   inputs  [16 positions][P / 2 pairs of channels][2 tiles] words; channels 4q, 4q + 2 are a pair, 4q + 1, 4q + 3 the next;

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
+from mcugen.plan.overlap import access_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -59,11 +60,22 @@ def pack_requantization(layer: ConvLayer, multiplier: npt.NDArray[np.int64]) -> 
 
 
 def tile_overlap(layer: ConvLayer) -> int:
-    """How far before its input the output must begin: rows of tiles are written while the row above is still read."""
-    out_row, in_row = layer.out_w * layer.out_c, layer.in_w * layer.in_c
-    first = np.arange(0, layer.out_h, 2)
-    written = np.minimum(first + 2, layer.out_h) * out_row
-    return max(0, int((written - (first - layer.pad_top).clip(0) * in_row).max()))
+    """How far before its input the output must begin: two tiles are read before their 2 rows of 4 pixels are written."""
+    y, x = (a.reshape(-1) for a in np.mgrid[: layer.out_h : 2, : layer.out_w : 4])
+    top, left = y - layer.pad_top, x - layer.pad_left
+    below, right = np.minimum(top + 4, layer.in_h), np.minimum(left + 6, layer.in_w)
+    top, left = top.clip(0), left.clip(0)
+    some = (top < below) & (left < right)
+    y_end, x_end = np.minimum(y + 2, layer.out_h) - 1, np.minimum(x + 4, layer.out_w)
+    return access_distance(
+        np.where(some, (top * layer.in_w + left) * layer.in_c, 0),
+        np.where(some, ((below - 1) * layer.in_w + right) * layer.in_c, 0),
+        (y * layer.out_w + x) * layer.out_c,
+        (y_end * layer.out_w + x_end) * layer.out_c,
+        read_size=layer.in_h * layer.in_w * layer.in_c,
+        write_size=layer.out_h * layer.out_w * layer.out_c,
+        buffered=True,
+    )
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:

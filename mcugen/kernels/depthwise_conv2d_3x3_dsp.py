@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ STRIP_ROWS = 6
 STEP_LIMIT = 1 << 16
 UNPACK_CALL, UNPACK_COLUMN, KEPT_COLUMN, STRIP_OF_PAIR = 34.0, 7.4, 7.0, 310.0
 ROW, OUTPUT = 43.0, 14.35
+SPECIALIZED_BYTES, SHARED_BYTES, SHARED_CYCLES = 330, 120, 1.02
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def lines_cycles(lines: Lines, *, in_place: bool) -> float:
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
-    """In place where the sizes allow it, along either direction of the image, and strip after strip."""
+    """In place where the sizes allow it, along either direction, and strip after strip; specialised or shared."""
     if "dsp" not in target.variants or not applies(layer, 1):
         return
     keeps_size = (layer.in_h, layer.in_w) == (layer.out_h, layer.out_w)
@@ -126,7 +127,9 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     for in_place, along_height in ways:
         lines = lines_of(layer, along_height=along_height)
         if max(lines.in_column_step, lines.out_column_step) < STEP_LIMIT:
-            yield call_of(layer, lines, in_place=in_place, along_height=along_height)
+            call = call_of(layer, lines, in_place=in_place, along_height=along_height)
+            yield call
+            yield replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles * SHARED_CYCLES)
 
 
 def call_of(layer: ConvLayer, lines: Lines, *, in_place: bool, along_height: bool) -> KernelCall:
@@ -158,6 +161,6 @@ def call_of(layer: ConvLayer, lines: Lines, *, in_place: bool, along_height: boo
         in_place=0 if in_place else None,
         over_read={0: layer.in_c & 1},
         cycles=lines_cycles(lines, in_place=in_place),
-        code_bytes=330,
+        code_bytes=SPECIALIZED_BYTES,
         variant="dsp",
     )
