@@ -74,7 +74,14 @@ def bench_kernels(
         kernel = "+".join(dict.fromkeys(step["function"].removeprefix("mcugen_") for step in package.report["layers"]))
         rows.append(
             KernelRow(
-                layer.name, kernel, run.macs, elements, cycles, "MAC" if run.macs else "element", cycles / unit, layer.cmsis_nn
+                layer.name,
+                kernel,
+                run.macs,
+                elements,
+                cycles,
+                "MAC" if run.macs else "element",
+                cycles / unit,
+                layer.cmsis_nn,
             )
         )
         if progress is not None:
@@ -95,7 +102,9 @@ def _layers() -> Iterator[_Layer]:
     for channels in (1, 3, 16, 64):
         for stride in (1, 2):
             reference = FIRST_LAYERS if channels <= 3 else MATRIX
-            yield _convolution(f"conv 1x5 C={channels} stride {stride}", (1, 64, channels), 32, (1, 5), (1, stride), reference)
+            yield _convolution(
+                f"conv 1x5 C={channels} stride {stride}", (1, 64, channels), 32, (1, 5), (1, stride), reference
+            )
     for kernel in ((3, 3), (5, 5), (1, 5), (5, 1)):
         for stride in (1, 2):
             name = f"depthwise {kernel[0]}x{kernel[1]} stride {stride}"
@@ -128,7 +137,9 @@ def _depthwise(name: str, shape: tuple[int, int, int], kernel: tuple[int, int], 
 
 
 def _fully_connected(depth: int, rows: int) -> _Layer:
-    return _weighted(f"fully connected {depth}x{rows}", "fully_connected", (1, depth), (rows, depth), {}, FULLY_CONNECTED)
+    return _weighted(
+        f"fully connected {depth}x{rows}", "fully_connected", (1, depth), (rows, depth), {}, FULLY_CONNECTED
+    )
 
 
 def _weighted(
@@ -152,18 +163,19 @@ def _elementwise() -> Iterator[_Layer]:
     for op, cmsis_nn in (("add", ADD), ("mul", None)):
         builder = GraphBuilder("layer")
         operands = [builder.input("a", shape), builder.input("b", shape)]
-        attrs = {"subtract": False} if op == "add" else {}
-        yield _Layer(op, builder.output(builder.emit(op, operands, **attrs)), cmsis_nn)
-    pool = {"kernel": (2, 2), "strides": (2, 2), "dilations": (1, 1), "pads": (0, 0, 0, 0)}
-    whole = {"kernel": (16, 16), "strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 0, 0)}
-    average = {"count_pads": (0, 0, 0, 0), "divide": True}
-    for name, op, attrs in (
+        extra = {"subtract": False} if op == "add" else {}
+        yield _Layer(op, builder.output(builder.emit(op, operands, **extra)), cmsis_nn)
+    pool: dict[str, Any] = {"kernel": (2, 2), "strides": (2, 2), "dilations": (1, 1), "pads": (0, 0, 0, 0)}
+    whole: dict[str, Any] = {"kernel": (16, 16), "strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 0, 0)}
+    average: dict[str, Any] = {"count_pads": (0, 0, 0, 0), "divide": True}
+    unary: list[tuple[str, str, dict[str, Any]]] = [
         ("max pool 2x2", "max_pool2d", pool | {"minimum": False}),
         ("average pool 2x2", "average_pool2d", pool | average),
         ("global average pool", "average_pool2d", whole | average),
         ("table (sigmoid)", "table", {"function": "Sigmoid"}),
         ("softmax of 32", "softmax", {}),
-    ):
+    ]
+    for name, op, attrs in unary:
         builder = GraphBuilder("layer")
         yield _Layer(name, builder.output(builder.emit(op, [builder.input("x", shape)], **attrs)), None)
     builder = GraphBuilder("layer")

@@ -28,9 +28,7 @@ def reference(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] 
     return _collect(graph, inputs, keep, lambda node, arrays: operator(node.op).reference(node, arrays))
 
 
-def evaluate_batches(
-    graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str]
-) -> Iterator[dict[str, Array]]:
+def evaluate_batches(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str]) -> Iterator[dict[str, Array]]:
     """As `evaluate`, batch by batch."""
     yield from _batches(graph, inputs, keep, lambda node, arrays: operator(node.op).evaluate(node, arrays))
 

@@ -51,7 +51,9 @@ def saturate(value: Array, low: int = -128, high: int = 127, dtype: str = "int8"
     return np.clip(value, low, high).astype(dtype)
 
 
-def requantize_s8(acc: Array, multiplier: Array, shift: Array, zero_point: int, low: int = -128, high: int = 127) -> Array:
+def requantize_s8(
+    acc: Array, multiplier: Array, shift: Array, zero_point: int, low: int = -128, high: int = 127
+) -> Array:
     """`requantize`, saturated to int8 and to [low, high]; per-channel parameters run along the last axis."""
     return saturate(requantize(acc, multiplier, shift, zero_point), low, high)
 
@@ -73,7 +75,9 @@ def weighted_sum_params(ratios: list[float], zero_points: list[int], out_zero_po
         if any(abs(m) > 32767 for m in multipliers):
             continue
         rounding = (1 << n) >> 1
-        constant = out_zero_point * (1 << n) + rounding - sum(m * z for m, z in zip(multipliers, zero_points, strict=True))
+        constant = (
+            out_zero_point * (1 << n) + rounding - sum(m * z for m, z in zip(multipliers, zero_points, strict=True))
+        )
         if abs(constant) + sum(abs(m) * 128 for m in multipliers) < INT32_LIMIT:
             return multipliers, constant, n
     raise ValueError(f"ratios {ratios} do not fit 16-bit multipliers")

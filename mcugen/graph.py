@@ -174,10 +174,14 @@ class Graph:
         for node in self.nodes:
             for name in node.inputs:
                 if name not in known:
-                    raise UnsupportedModel(f"{self.name}: node '{node.name}' ({node.op}) reads '{name}' before it exists")
+                    raise UnsupportedModel(
+                        f"{self.name}: node '{node.name}' ({node.op}) reads '{name}' before it exists"
+                    )
             for name in node.outputs:
                 if name not in self.tensors or name in known:
-                    raise UnsupportedModel(f"{self.name}: node '{node.name}' ({node.op}) writes '{name}' twice or untyped")
+                    raise UnsupportedModel(
+                        f"{self.name}: node '{node.name}' ({node.op}) writes '{name}' twice or untyped"
+                    )
                 known.add(name)
         for name in self.outputs:
             if name not in known:

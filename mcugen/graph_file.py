@@ -31,11 +31,25 @@ def graph_bytes(graph: Graph) -> bytes:
             arrays[record["data"]] = tensor.data
         tensors[name] = record
     nodes = [
-        {"op": n.op, "name": n.name, "in": n.inputs, "out": n.outputs, "attrs": dict(sorted(n.attrs.items())), "origin": n.origin}
+        {
+            "op": n.op,
+            "name": n.name,
+            "in": n.inputs,
+            "out": n.outputs,
+            "attrs": dict(sorted(n.attrs.items())),
+            "origin": n.origin,
+        }
         for n in graph.nodes
     ]
     text = json.dumps(
-        {"schema": SCHEMA, "name": graph.name, "inputs": graph.inputs, "outputs": graph.outputs, "nodes": nodes, "tensors": tensors},
+        {
+            "schema": SCHEMA,
+            "name": graph.name,
+            "inputs": graph.inputs,
+            "outputs": graph.outputs,
+            "nodes": nodes,
+            "tensors": tensors,
+        },
         default=_plain,
     )
     buffer = io.BytesIO()
@@ -58,10 +72,13 @@ def read_graph(path: Path) -> Graph:
         with zipfile.ZipFile(path) as archive:
             record = json.loads(archive.read("graph.json"))
             if record["schema"] != SCHEMA:
-                raise UnsupportedModel(f"{path.name}: written by another version of mcugen", hint="build the folder again")
+                raise UnsupportedModel(
+                    f"{path.name}: written by another version of mcugen", hint="build the folder again"
+                )
             names = [t["data"] for t in record["tensors"].values() if "data" in t]
             arrays = {
-                name: np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in names
+                name: np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+                for name in names
             }
         return _graph(record, arrays)
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
@@ -78,7 +95,14 @@ def _graph(record: dict[str, Any], arrays: dict[str, Any]) -> Graph:
         data = arrays[t["data"]] if "data" in t else None
         tensors[name] = Tensor(name, tuple(t["shape"]), t["dtype"], data, quant)
     nodes = [
-        Node(n["op"], n["name"], tuple(n["in"]), tuple(n["out"]), {k: _tuples(v) for k, v in n["attrs"].items()}, tuple(n["origin"]))
+        Node(
+            n["op"],
+            n["name"],
+            tuple(n["in"]),
+            tuple(n["out"]),
+            {k: _tuples(v) for k, v in n["attrs"].items()},
+            tuple(n["origin"]),
+        )
         for n in record["nodes"]
     ]
     return Graph(record["name"], nodes, tensors, record["inputs"], record["outputs"])

@@ -53,7 +53,9 @@ def _load(path: Path) -> onnx.ModelProto:
     if not model.graph.node and not model.graph.output:
         raise UnsupportedModel(f"{path.name}: the file holds no graph", hint="is it an ONNX file, and whole?")
     if any(isinstance(name, bytes) for name in _names(model.graph)):
-        raise UnsupportedModel(f"{path.name}: some names are no UTF-8 text", hint="the file is damaged: export it again")
+        raise UnsupportedModel(
+            f"{path.name}: some names are no UTF-8 text", hint="the file is damaged: export it again"
+        )
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
@@ -113,7 +115,8 @@ class _Reader:
             except (ValueError, TypeError, RuntimeError, onnx.checker.ValidationError) as error:
                 reason = str(error).splitlines()[0]
                 raise UnsupportedModel(
-                    f"{self.file}: weights '{tensor.name}' are not readable ({reason})", hint="is the file whole? export it again"
+                    f"{self.file}: weights '{tensor.name}' are not readable ({reason})",
+                    hint="is the file whole? export it again",
                 ) from None
             self.define_constant(tensor.name, data)
 
@@ -133,7 +136,9 @@ class _Reader:
         unknown = set(self.shapes) - {value.name for value in declared}
         if unknown:
             names = ", ".join(value.name for value in declared)
-            raise UnsupportedModel(f"{self.file}: no input named {', '.join(sorted(unknown))}", hint=f"its inputs: {names}")
+            raise UnsupportedModel(
+                f"{self.file}: no input named {', '.join(sorted(unknown))}", hint=f"its inputs: {names}"
+            )
         if not declared:
             raise UnsupportedModel(f"{self.file}: the model has no input", hint="a constant needs no compiler")
         for value in declared:
@@ -151,7 +156,9 @@ class _Reader:
         dims = value.type.tensor_type.shape.dim
         given = self.shapes.get(value.name)
         if given is not None:
-            fits = len(given) == len(dims) and all(not d.dim_value or d.dim_value == g for d, g in zip(dims, given, strict=True))
+            fits = len(given) == len(dims) and all(
+                not d.dim_value or d.dim_value == g for d, g in zip(dims, given, strict=True)
+            )
             if any(g < 1 for g in given) or not fits:
                 asked = [d.dim_value or d.dim_param or "?" for d in dims]
                 raise UnsupportedModel(
@@ -209,7 +216,11 @@ class _Reader:
         if node.op_type == "Constant" and (value := importer.attr("value")) is not None:
             return [numpy_helper.to_array(value)]
         if node.op_type in ("ConstantOfShape", "Expand", "Tile", "Range") and inputs:
-            wanted = np.prod(np.abs(inputs[-1].astype(np.float64))) if node.op_type != "Range" else np.abs(inputs[1] - inputs[0])
+            wanted = (
+                np.prod(np.abs(inputs[-1].astype(np.float64)))
+                if node.op_type != "Range"
+                else np.abs(inputs[1] - inputs[0])
+            )
             if float(np.max(wanted)) > FOLD_LIMIT:
                 raise importer.unsupported("it makes a constant of unreasonable size")
         names = [name for name in node.input if name]
@@ -223,7 +234,9 @@ class _Reader:
             run = ReferenceEvaluator(onnx.helper.make_model(proto, opset_imports=self._evaluator_opsets(node)))
             return [np.asarray(value) for value in run.run(None, dict(zip(names, inputs, strict=True)))]
         except Exception as error:  # the evaluator raises whatever its operator's NumPy code raises
-            raise importer.unsupported(f"its constant value cannot be computed ({str(error).splitlines()[0]})") from None
+            raise importer.unsupported(
+                f"its constant value cannot be computed ({str(error).splitlines()[0]})"
+            ) from None
 
     def _evaluator_opsets(self, node: onnx.NodeProto) -> Sequence[onnx.OperatorSetIdProto]:
         """The model's opsets; the evaluator knows (de)quantization only from opset 19 on, which takes the older forms."""
@@ -235,7 +248,9 @@ class _Reader:
         key = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
         operator = onnx_operators().get(key)
         if operator is None:
-            raise importer.unsupported("operator not supported", "`mcugen ops` lists what is; `--outputs` cuts the graph before it")
+            raise importer.unsupported(
+                "operator not supported", "`mcugen ops` lists what is; `--outputs` cuts the graph before it"
+            )
         try:
             return operator.from_onnx(importer)
         except McugenError:
@@ -251,7 +266,9 @@ class _Reader:
         if missing and self.problems:
             self._raise_problems()
         if missing:
-            raise UnsupportedModel(f"{self.file}: no tensor named {', '.join(missing)}", hint="`mcugen inspect` lists them")
+            raise UnsupportedModel(
+                f"{self.file}: no tensor named {', '.join(missing)}", hint="`mcugen inspect` lists them"
+            )
         for name in wanted:
             tensor = self.names[name]
             if self.graph.is_constant(tensor):
@@ -283,7 +300,11 @@ class _Reader:
     def _raise_problems(self) -> None:
         lines = "\n  ".join(dict.fromkeys(self.problems))
         hints = "; ".join(dict.fromkeys(self.hints))
-        head = f"{self.file}: " if len(self.problems) == 1 else f"{self.file}: {len(self.problems)} nodes cannot be compiled:\n  "
+        head = (
+            f"{self.file}: "
+            if len(self.problems) == 1
+            else f"{self.file}: {len(self.problems)} nodes cannot be compiled:\n  "
+        )
         raise UnsupportedModel(head + lines, hint=hints or None)
 
 

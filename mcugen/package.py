@@ -54,7 +54,8 @@ class Package:
     @property
     def interface(self) -> ModelInterface:
         ports = tuple(
-            tuple((name, self.graph.tensors[name].nbytes) for name in names) for names in (self.graph.inputs, self.graph.outputs)
+            tuple((name, self.graph.tensors[name].nbytes) for name in names)
+            for names in (self.graph.inputs, self.graph.outputs)
         )
         return ModelInterface(self.name, *ports)
 

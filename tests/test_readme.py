@@ -63,7 +63,9 @@ def test_demo_session_runs(demo: Path) -> None:
 def test_output_table_names_what_is_there(demo: Path) -> None:
     folder = demo / "build/digits"
     table = README.split("| file | what |")[1].split("\n\n")[0]
-    names = [name.replace("model.", "digits.").replace("model_", "digits_") for name in re.findall(r"`([^`\s]+)`", table)]
+    names = [
+        name.replace("model.", "digits.").replace("model_", "digits_") for name in re.findall(r"`([^`\s]+)`", table)
+    ]
     missing = [n for n in names if "/" in n or "." in n if not (folder / n).exists() and n not in ("struct", "mcugen")]
     assert [n for n in missing if not n.startswith("struct")] == []
 

@@ -44,7 +44,9 @@ def test_installed_wheel_builds_a_model(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel, cwd=tmp_path)
     model, data = ROOT / "examples/tabular/tabular.onnx", ROOT / "examples/tabular/calib.npz"
-    program = "import sys; sys.path.insert(0, sys.argv.pop(1)); import mcugen.cli; print(mcugen.__file__); mcugen.cli.main()"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import mcugen.cli; print(mcugen.__file__); mcugen.cli.main()"
+    )
     done = run(
         *(sys.executable, "-c", program, site, "build", model, "--calibrate", data, "--target", "host", "--json"),
         cwd=tmp_path,

@@ -39,7 +39,9 @@ def render(program: Program, target_name: str, golden: tuple[Sequence[Array], Se
     )
     model = model_view(program, target_name)
     context = {"model": model, "version": model["version"], "golden": _golden(program, golden)}
-    files = {path.format(c=program.name): environment.get_template(name).render(context) for path, name in SOURCES.items()}
+    files = {
+        path.format(c=program.name): environment.get_template(name).render(context) for path, name in SOURCES.items()
+    }
     for name in environment.list_templates():
         if name.startswith("folder/"):
             files[name.removeprefix("folder/").removesuffix(".j2")] = environment.get_template(name).render(context)

@@ -18,7 +18,14 @@ from mcugen.resources import resource_folder
 
 Array = npt.NDArray[Any]
 
-CTYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t"}
+CTYPES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+}
 LINE = 120
 ALWAYS = ""
 """The condition that always holds."""
@@ -152,7 +159,9 @@ def _step_view(
     branches = []
     earlier: list[str] = []
     for branch in step.branches:
-        condition = " && ".join([*(f"!{c}" for c in earlier), *([branch.condition] if branch.condition else [])]) or ALWAYS
+        condition = (
+            " && ".join([*(f"!{c}" for c in earlier), *([branch.condition] if branch.condition else [])]) or ALWAYS
+        )
         for header in branch.call.headers:
             headers.setdefault(header, set()).add(condition)
         branches.append(
@@ -199,7 +208,11 @@ def _shared(program: Program) -> list[dict[str, str]]:
         for call in (branch.call for branch in step.branches if not branch.call.inline):
             ins = [f"in{i}" for i in range(len(step.inputs))]
             outs = [f"out{i}" for i in range(len(step.outputs))]
-            parts = [f"const struct {call.struct} *p", *(f"const int8_t *{n}" for n in ins), *(f"int8_t *{n}" for n in outs)]
+            parts = [
+                f"const struct {call.struct} *p",
+                *(f"const int8_t *{n}" for n in ins),
+                *(f"int8_t *{n}" for n in outs),
+            ]
             shared[call.function] = {
                 "function": call.function,
                 "signature": ", ".join([*parts, "void *scratch"]),

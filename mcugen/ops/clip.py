@@ -50,7 +50,12 @@ class Clip(Operator):
         return quantize_as_table(node, context, lambda real: np.minimum(np.maximum(real, low), high))
 
     def cases(self) -> Iterator[Case]:
-        for name, low, high in (("relu", 0.0, np.inf), ("relu6", 0.0, 0.6), ("both", -0.3, 0.5), ("upper", -np.inf, 0.2)):
+        for name, low, high in (
+            ("relu", 0.0, np.inf),
+            ("relu6", 0.0, 0.6),
+            ("both", -0.3, 0.5),
+            ("upper", -np.inf, 0.2),
+        ):
             builder = GraphBuilder(f"clip_{name}")
             x = builder.input("x", (1, 3, 7))
             yield Case(name, builder.output(builder.emit("clip", [x], clip_min=low, clip_max=high)))

@@ -39,10 +39,14 @@ class Conv2d(WeightedOperator):
             raise importer.unsupported("its weights or bias are computed by the model, not constant")
         rank = len(importer.shape(inputs[0]))
         if rank not in (3, 4) or weights.ndim != rank:
-            raise importer.unsupported(f"convolution over {rank - 2} dimensions", "mcugen compiles 1-D and 2-D convolutions")
+            raise importer.unsupported(
+                f"convolution over {rank - 2} dimensions", "mcugen compiles 1-D and 2-D convolutions"
+            )
         groups, channels = int(importer.attr("group", 1)), importer.shape(inputs[0])[1]
         if weights.shape[1] * groups != channels or weights.shape[0] % groups:
-            raise importer.unsupported(f"{channels} input channels do not fit weights {list(weights.shape)} in {groups} groups")
+            raise importer.unsupported(
+                f"{channels} input channels do not fit weights {list(weights.shape)} in {groups} groups"
+            )
         if rank == 3:
             weights = weights[:, :, None, :]
         window = window_attrs(importer, inputs[0], weights.shape[2:])
@@ -84,7 +88,7 @@ class Conv2d(WeightedOperator):
         return Cost(size * int(np.prod(graph.tensors[node.inputs[1]].shape[1:])), size)
 
     def cases(self) -> Iterator[Case]:
-        shapes = [
+        shapes: list[tuple[str, int, int, int, int, tuple[int, int], dict[str, Any]]] = [
             ("plain", 5, 6, 3, 4, (3, 3), {}),
             ("pointwise", 4, 5, 8, 7, (1, 1), {}),
             ("same", 6, 5, 4, 5, (3, 3), {"pads": (1, 1, 1, 1)}),
@@ -98,10 +102,14 @@ class Conv2d(WeightedOperator):
             ("pointwise_stride", 7, 7, 9, 6, (1, 1), {"strides": (2, 2)}),
         ]
         for name, h, w, c, out_c, kernel, attrs in shapes:
-            yield Case(name, conv_case(self.name, name, (1, h, w, c), (out_c, *kernel, c // attrs.get("groups", 1)), attrs))
+            yield Case(
+                name, conv_case(self.name, name, (1, h, w, c), (out_c, *kernel, c // attrs.get("groups", 1)), attrs)
+            )
 
 
-def conv_case(op: str, name: str, shape: tuple[int, ...], weight_shape: tuple[int, ...], attrs: dict[str, Any]) -> Graph:
+def conv_case(
+    op: str, name: str, shape: tuple[int, ...], weight_shape: tuple[int, ...], attrs: dict[str, Any]
+) -> Graph:
     """A graph of one convolution with random weights, seeded by its shape."""
     rng = np.random.default_rng([*shape, *weight_shape])
     builder = GraphBuilder(f"{op}_{name}")
@@ -116,9 +124,7 @@ def conv_case(op: str, name: str, shape: tuple[int, ...], weight_shape: tuple[in
 
 def window_shape(node: Node, x: tuple[int, ...], weights: tuple[int, ...]) -> tuple[int, ...]:
     strides, dilations, pads = node.attrs["strides"], node.attrs["dilations"], node.attrs["pads"]
-    sizes = (
-        output_size(x[1 + i], weights[1 + i], strides[i], dilations[i], pads[i], pads[i + 2]) for i in range(2)
-    )
+    sizes = (output_size(x[1 + i], weights[1 + i], strides[i], dilations[i], pads[i], pads[i + 2]) for i in range(2))
     return (x[0], *sizes, weights[0])
 
 
@@ -128,8 +134,20 @@ def conv_layer(node: Node, graph: Graph) -> ConvLayer:
     weights, bias, multiplier, shift = (graph.constant(name) for name in node.inputs[1:5])
     a = node.attrs
     return ConvLayer(
-        *(x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], y.shape[3]),
-        *(weights.shape[1], weights.shape[2], *a["strides"], *a["dilations"], a["pads"][0], a["pads"][1]),
+        in_h=x.shape[1],
+        in_w=x.shape[2],
+        in_c=x.shape[3],
+        out_h=y.shape[1],
+        out_w=y.shape[2],
+        out_c=y.shape[3],
+        kernel_h=weights.shape[1],
+        kernel_w=weights.shape[2],
+        stride_h=a["strides"][0],
+        stride_w=a["strides"][1],
+        dilation_h=a["dilations"][0],
+        dilation_w=a["dilations"][1],
+        pad_top=a["pads"][0],
+        pad_left=a["pads"][1],
         groups=a.get("groups", x.shape[3]),
         weights=weights,
         bias=bias,
@@ -147,25 +165,26 @@ GEOMETRY = (
     "dilation_w", "pad_top", "pad_left", "in_zero_point", "out_zero_point", "act_min", "act_max",
 )  # fmt: skip
 PORTABLE_CYCLES_PER_MAC = 7.0
+PORTABLE_CYCLES_PER_DEPTHWISE_MAC = 22.0
 PORTABLE_CYCLES_PER_OUTPUT = 30.0
 
 
 def portable_call(layer: ConvLayer, function: str = "mcugen_conv2d_s8", **extra: int) -> KernelCall:
     """The plain kernel, which takes every shape."""
-    constants = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
+    constants: dict[str, Array] = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
     if layer.needs_shift:
         constants["shift"] = layer.shift
     outputs = layer.out_h * layer.out_w * layer.out_c
     params = {field: int(getattr(layer, field)) for field in GEOMETRY} | extra
+    cycles_per_mac = PORTABLE_CYCLES_PER_DEPTHWISE_MAC
     if function == "mcugen_conv2d_s8":
         params["groups"] = layer.groups
+        cycles_per_mac = PORTABLE_CYCLES_PER_MAC
     return KernelCall(
         function,
         (function.removeprefix("mcugen_") + ".h",),
         params,
         constants,
-        cycles=layer.macs * PORTABLE_CYCLES_PER_MAC + outputs * PORTABLE_CYCLES_PER_OUTPUT,
+        cycles=layer.macs * cycles_per_mac + outputs * PORTABLE_CYCLES_PER_OUTPUT,
         code_bytes=400,
     )
-
-

@@ -54,7 +54,7 @@ class DepthwiseConv2d(WeightedOperator):
         return Cost(size * int(np.prod(graph.tensors[node.inputs[1]].shape[1:3])), size)
 
     def cases(self) -> Iterator[Case]:
-        shapes = [
+        shapes: list[tuple[str, int, int, int, int, tuple[int, int], dict[str, Any]]] = [
             ("same", 5, 6, 8, 1, (3, 3), {"pads": (1, 1, 1, 1)}),
             ("stride", 9, 9, 5, 1, (3, 3), {"strides": (2, 2), "pads": (0, 0, 1, 1)}),
             ("odd_channels", 6, 7, 13, 1, (3, 3), {"pads": (1, 1, 1, 1), "clip_min": 0.0, "clip_max": 1.0}),

@@ -91,7 +91,9 @@ class FullyConnected(WeightedOperator):
 def _from_matmul(importer: Importer, inputs: list[str], weights: Array | None) -> str:
     if weights is None or weights.ndim != 2:
         return importer.emit("matmul", inputs)
-    return importer.emit("fully_connected", [inputs[0], importer.add_constant(np.ascontiguousarray(weights.T), "weights")])
+    return importer.emit(
+        "fully_connected", [inputs[0], importer.add_constant(np.ascontiguousarray(weights.T), "weights")]
+    )
 
 
 def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:
@@ -115,7 +117,7 @@ def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:
 
 
 def portable_call(layer: ConvLayer) -> KernelCall:
-    constants = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
+    constants: dict[str, Array] = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
     if layer.needs_shift:
         constants["shift"] = layer.shift
     fields = ("in_c", "out_c", "out_zero_point", "act_min", "act_max")

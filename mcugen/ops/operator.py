@@ -104,8 +104,8 @@ class Importer(Protocol):
 class QuantContext:
     """What `Operator.quantize` is given: chosen parameters of activations, and integer weights already rounded.
 
-    `weights[name] = (integers, scale)` holds the weights (by their float tensor's name and node name) in the axis order of the float tensor, scale
-    per output channel.
+    `weights[name] = (integers, scale)` holds the rounded weights of the node of that name, in the axis order of its float
+    weights, with the scale per output channel.
     """
 
     activations: Mapping[str, QuantParams]

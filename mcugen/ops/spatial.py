@@ -53,7 +53,9 @@ def window_attrs(importer: Importer, name: str, kernel: Sequence[int], *, ceil_m
     for i in range(2):
         reach = (kernel[i] - 1) * dilations[i] + 1
         if size[i] + sum(pairs[i]) < reach:
-            raise importer.unsupported(f"its window of {reach} is larger than the padded input of {size[i] + sum(pairs[i])}")
+            raise importer.unsupported(
+                f"its window of {reach} is larger than the padded input of {size[i] + sum(pairs[i])}"
+            )
     return {
         "strides": strides,
         "dilations": dilations,

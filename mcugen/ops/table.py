@@ -24,23 +24,23 @@ Function = Callable[[Array, Mapping[str, Any]], Array]
 
 
 def _erf(x: Array) -> Array:
-    return np.vectorize(math.erf, otypes=[np.float64])(x)
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
 
 
 def _gelu(x: Array, a: Mapping[str, Any]) -> Array:
     if a.get("approximate", "none") == "tanh":
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+        return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
+    return np.asarray(0.5 * x * (1 + _erf(x / math.sqrt(2))))
 
 
 def _selu(x: Array, a: Mapping[str, Any]) -> Array:
     alpha, gamma = a.get("alpha", 1.6732632423543772), a.get("gamma", 1.0507009873554805)
-    return gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.asarray(gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))))
 
 
 def _celu(x: Array, a: Mapping[str, Any]) -> Array:
     alpha = a.get("alpha", 1.0)
-    return np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(np.minimum(x, 0) / alpha))
+    return np.asarray(np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(np.minimum(x, 0) / alpha)))
 
 
 def _shrink(x: Array, a: Mapping[str, Any]) -> Array:
@@ -49,7 +49,7 @@ def _shrink(x: Array, a: Mapping[str, Any]) -> Array:
 
 
 def _sigmoid(x: Array, a: Mapping[str, Any]) -> Array:
-    return 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -700, 700))))
 
 
 def functions() -> dict[str, Function]:
@@ -103,7 +103,12 @@ def _pow(x: Array, exponent: float) -> Array:
     return np.asarray(np.power(base, exponent))
 
 
-FIXED_RANGES = {"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0), "Softsign": (1 / 128, 0), "HardSigmoid": (1 / 256, -128)}
+FIXED_RANGES = {
+    "Sigmoid": (1 / 256, -128),
+    "Tanh": (1 / 128, 0),
+    "Softsign": (1 / 128, 0),
+    "HardSigmoid": (1 / 256, -128),
+}
 """Functions whose whole range is known: (scale, zero_point), as TensorFlow Lite has them."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -73,7 +74,7 @@ def merged_axes(shape: Sequence[int], perm: Sequence[int]) -> tuple[tuple[int, .
     order = [axis for axis in perm if shape[axis] != 1]
     groups: list[list[int]] = []
     live = [axis for axis in range(len(shape)) if shape[axis] != 1]
-    following = dict(zip(live, live[1:], strict=False))
+    following = dict(itertools.pairwise(live))
     for axis in order:
         if groups and following.get(groups[-1][-1]) == axis:
             groups[-1].append(axis)

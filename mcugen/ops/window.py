@@ -28,7 +28,9 @@ def pad_image(x: Array, pads: Sequence[int], value: Any) -> Array:
     top, left, bottom, right = pads
     if not any(pads):
         return x
-    return np.pad(x, ((0, 0), (max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)), (0, 0)), constant_values=value)
+    return np.pad(
+        x, ((0, 0), (max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)), (0, 0)), constant_values=value
+    )
 
 
 def windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
@@ -46,7 +48,13 @@ def windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: 
 
 
 def convolve(
-    x: Array, weights: Array, strides: Sequence[int], dilations: Sequence[int], pads: Sequence[int], groups: int, pad_value: Any
+    x: Array,
+    weights: Array,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[int],
+    groups: int,
+    pad_value: Any,
 ) -> Array:
     """Convolution of `x` [N, H, W, C] with `weights` [O, kh, kw, C / groups] in the dtype of `x`, by one GEMM a group."""
     padded = pad_image(x, pads, pad_value)

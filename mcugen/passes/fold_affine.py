@@ -31,7 +31,12 @@ def _step(graph: Graph, node: Node) -> bool:
             return False
         _fold_behind(graph, source, node)
         return True
-    if node.op in WEIGHTED and source.op == "affine" and _on_channels(graph, source) and not any(node.attrs.get("pads", ())):
+    if (
+        node.op in WEIGHTED
+        and source.op == "affine"
+        and _on_channels(graph, source)
+        and not any(node.attrs.get("pads", ()))
+    ):
         _fold_before(graph, source, node)
         return True
     return False
@@ -40,7 +45,10 @@ def _step(graph: Graph, node: Node) -> bool:
 def _on_channels(graph: Graph, node: Node) -> bool:
     """Whether an affine's axis is the last one, or it is the same for all."""
     rank = len(graph.tensors[node.inputs[0]].shape)
-    return node.attrs["axis"] % rank == rank - 1 or graph.tensors[node.inputs[1]].size == graph.tensors[node.inputs[2]].size == 1
+    return (
+        node.attrs["axis"] % rank == rank - 1
+        or graph.tensors[node.inputs[1]].size == graph.tensors[node.inputs[2]].size == 1
+    )
 
 
 def _vector(graph: Graph, name: str, channels: int) -> Array:

@@ -30,7 +30,9 @@ class Choice:
 
 def alternatives(graph: Graph, target: Target) -> list[list[Choice]]:
     """For every node all the ways to run it, none worse than another in cycles, flash, scratch and overlap at once."""
-    return [[_choice(node, graph, target, one) for one in _undominated(_lower(node, graph, target))] for node in graph.nodes]
+    return [
+        [_choice(node, graph, target, one) for one in _undominated(_lower(node, graph, target))] for node in graph.nodes
+    ]
 
 
 def _lower(node: Node, graph: Graph, target: Target) -> list[Lowering]:
@@ -69,7 +71,11 @@ def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Cho
             better = [name for _, name in FEATURES[:i]]
             allowed = tuple(v for v in target.variants if v not in better)
             uses = {call.variant for call in lowering.calls}
-            own = lowering if uses <= set(allowed) and variant in uses else _fastest(node, graph, target, allowed, lowering)
+            own = (
+                lowering
+                if uses <= set(allowed) and variant in uses
+                else _fastest(node, graph, target, allowed, lowering)
+            )
             branches.append((condition, own))
     branches.append(("", _fastest(node, graph, target, EVERY_CORE, lowering)))
     # a branch that runs what the next one runs anyway needs no condition
