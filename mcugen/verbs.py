@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,7 +123,9 @@ def as_package(folder: str | Path | Package) -> Package:
 
 
 @contextlib.contextmanager
-def on_host(package: Package, *, compiler: str | None = None, trace: bool = False) -> Iterator[HostModel]:
+def on_host(
+    package: Package, *, compiler: str | None = None, trace: bool = False, defines: Sequence[str] = ()
+) -> Iterator[HostModel]:
     """The package's C, compiled for this computer and loaded.  Raises ToolchainError."""
     ram = package.report["ram"]
     with HostModel(
@@ -132,6 +135,7 @@ def on_host(package: Package, *, compiler: str | None = None, trace: bool = Fals
         arena_size=ram["arena"],
         arena_align=ram["alignment"],
         compiler=find_host_compiler(compiler),
+        defines=defines,
         trace=trace,
     ) as model:
         yield model
@@ -149,23 +153,54 @@ def verify(
     """Compile the folder's C for this computer and compare every output byte with the NumPy reference.
 
     On the stored calibration samples (or `data`), random inputs and extremes; with `layers` every layer too, over some
-    of them.  Raises VerificationFailed naming layer, vector, index, expected and got.
+    of them.  Where the C chooses kernels by the core it is compiled for, every choice is compared, with the core's
+    instructions emulated.  Raises VerificationFailed naming layer, vector, index, expected and got.
     """
     package = as_package(folder)
-    graph = package.graph
     if vectors is None:
-        vectors = verification_vectors(graph, package.vectors if data is None else integer_samples(package, data))
+        samples = package.vectors if data is None else integer_samples(package, data)
+        vectors = verification_vectors(package.graph, samples)
+    results = [
+        _verify_one(package, vectors, layers=layers, compiler=compiler, defines=defines, progress=progress)
+        for defines in emulations(package.report)
+    ]
+    return replace(
+        results[0],
+        outputs_compared=sum(result.outputs_compared for result in results),
+        layers_compared=sum(result.layers_compared for result in results),
+        variants=len(results),
+    )
+
+
+def emulations(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Macros with which this computer runs each of the kernels that the C has for different cores."""
+    conditions = " ".join(condition for layer in report["layers"] for condition in layer["conditions"])
+    features = sorted(set(re.findall(r"MCUGEN_USE_(\w+)", conditions)))
+    return [(), *((f"MCUGEN_EMULATE_{feature}=1",) for feature in features)]
+
+
+def _verify_one(
+    package: Package,
+    vectors: Mapping[str, Array],
+    *,
+    layers: bool,
+    compiler: str | None,
+    defines: Sequence[str],
+    progress: Progress | None,
+) -> Verification:
     step = None if progress is None else lambda done, total: progress("verify", done, total)
     with contextlib.ExitStack() as stack:
-        model = stack.enter_context(on_host(package, compiler=compiler))
-        traced = stack.enter_context(on_host(package, compiler=compiler, trace=True)) if layers else None
+        model = stack.enter_context(on_host(package, compiler=compiler, defines=defines))
+        traced = None
+        if layers:
+            traced = stack.enter_context(on_host(package, compiler=compiler, defines=defines, trace=True))
         try:
             return verification.verify_package(package, model, vectors, traced=traced, progress=step)
         except VerificationFailed:
             if layers:
                 raise
             # the same comparison again, so that the message can name the layer
-            traced = stack.enter_context(on_host(package, compiler=compiler, trace=True))
+            traced = stack.enter_context(on_host(package, compiler=compiler, defines=defines, trace=True))
             verification.verify_package(package, model, vectors, traced=traced)
             raise
 

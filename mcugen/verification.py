@@ -30,6 +30,8 @@ class Verification:
     outputs_compared: int
     layers_compared: int
     compiler: str
+    variants: int = 1
+    """How many choices of kernels, by the core the C is compiled for, were compared."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"bit_exact": True, **asdict(self)}

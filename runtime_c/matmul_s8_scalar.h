@@ -66,29 +66,19 @@ static MCUGEN_INLINE int32_t mcugen_scalar_rounding(int32_t zero_point)
     "mvns " acc ", " acc "\n\t"                                                                                        \
     "b " next "\n"
 
-/* Saved registers, then the fields of the struct at r0 in r1-r7, and the constants of the unpacking in r8 and r9. */
-#define MCUGEN_SCALAR_PROLOGUE                                                                                         \
-    ".syntax unified\n\t"                                                                                               \
+/* All registers that a caller wants back, and 32 bytes of stack. */
+#define MCUGEN_SCALAR_SAVE                                                                                             \
+    ".syntax unified\n\t"                                                                                              \
     "push {r4-r7, lr}\n\t"                                                                                             \
     "mov r4, r8\n\t"                                                                                                   \
     "mov r5, r9\n\t"                                                                                                   \
     "mov r6, r10\n\t"                                                                                                  \
     "mov r7, r11\n\t"                                                                                                  \
     "push {r4-r7}\n\t"                                                                                                 \
-    "sub sp, sp, #16\n\t"                                                                                              \
-    "movs r4, #0xff\n\t"                                                                                               \
-    "lsls r5, r4, #16\n\t"                                                                                             \
-    "orrs r4, r5\n\t"                                                                                                  \
-    "mov r8, r4\n\t"                                                                                                   \
-    "movs r4, #0x80\n\t"                                                                                               \
-    "lsls r5, r4, #16\n\t"                                                                                             \
-    "orrs r4, r5\n\t"                                                                                                  \
-    "rsbs r4, r4, #0\n\t"                                                                                              \
-    "mov r9, r4\n\t"                                                                                                   \
-    "ldmia r0!, {r1-r7}\n\t"
+    "sub sp, sp, #32\n\t"
 
-#define MCUGEN_SCALAR_EPILOGUE                                                                                         \
-    "add sp, sp, #16\n\t"                                                                                              \
+#define MCUGEN_SCALAR_RESTORE                                                                                          \
+    "add sp, sp, #32\n\t"                                                                                              \
     "pop {r4-r7}\n\t"                                                                                                  \
     "mov r8, r4\n\t"                                                                                                   \
     "mov r9, r5\n\t"                                                                                                   \
@@ -97,6 +87,18 @@ static MCUGEN_INLINE int32_t mcugen_scalar_rounding(int32_t zero_point)
     "pop {r4-r7}\n\t"                                                                                                  \
     "pop {r0}\n\t"                                                                                                     \
     "mov lr, r0\n\t"
+
+/* The constants of the unpacking in r8 and r9. */
+#define MCUGEN_SCALAR_CONSTANTS                                                                                        \
+    "movs r4, #0xff\n\t"                                                                                               \
+    "lsls r5, r4, #16\n\t"                                                                                             \
+    "orrs r4, r5\n\t"                                                                                                  \
+    "mov r8, r4\n\t"                                                                                                   \
+    "movs r4, #0x80\n\t"                                                                                               \
+    "lsls r5, r4, #16\n\t"                                                                                             \
+    "orrs r4, r5\n\t"                                                                                                  \
+    "rsbs r4, r4, #0\n\t"                                                                                              \
+    "mov r9, r4\n\t"
 
 /* W in r4: the two operands in r5 and r4. */
 #define MCUGEN_SCALAR_UNPACK                                                                                           \
@@ -120,7 +122,9 @@ MCUGEN_SHARED void mcugen_matmul_s8_scalar(const struct mcugen_matmul_s8_scalar 
 {
     register const struct mcugen_matmul_s8_scalar *p __asm__("r0") = m;
     __asm__ volatile(
-        MCUGEN_SCALAR_PROLOGUE
+        MCUGEN_SCALAR_SAVE
+        MCUGEN_SCALAR_CONSTANTS
+        "ldmia.n r0!, {r1-r7}\n\t"
         "mov lr, r4\n\t"
         "mov r12, r7\n\t"
         "str r2, [sp, #0]\n\t"
@@ -177,7 +181,7 @@ MCUGEN_SHARED void mcugen_matmul_s8_scalar(const struct mcugen_matmul_s8_scalar 
         MCUGEN_SCALAR_SATURATE("r6", "5", "3b")
         MCUGEN_SCALAR_SATURATE("r7", "6", "4b")
         "7:\n\t"
-        MCUGEN_SCALAR_EPILOGUE
+        MCUGEN_SCALAR_RESTORE
         : "+r"(p)
         :
         : "r1", "r2", "r3", "r12", "cc", "memory");

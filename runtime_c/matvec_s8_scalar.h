@@ -31,7 +31,9 @@ MCUGEN_SHARED void mcugen_matvec_s8_scalar(const struct mcugen_matvec_s8_scalar 
 {
     register const struct mcugen_matvec_s8_scalar *p __asm__("r0") = m;
     __asm__ volatile(
-        MCUGEN_SCALAR_PROLOGUE
+        MCUGEN_SCALAR_SAVE
+        MCUGEN_SCALAR_CONSTANTS
+        "ldmia.n r0!, {r1-r7}\n\t"
         "mov lr, r4\n\t"
         "mov r12, r7\n\t"
         "str r2, [sp, #0]\n\t"
@@ -91,7 +93,7 @@ MCUGEN_SHARED void mcugen_matvec_s8_scalar(const struct mcugen_matvec_s8_scalar 
         MCUGEN_SCALAR_SATURATE("r6", "5", "3b")
         MCUGEN_SCALAR_SATURATE("r7", "6", "4b")
         "7:\n\t"
-        MCUGEN_SCALAR_EPILOGUE
+        MCUGEN_SCALAR_RESTORE
         : "+r"(p)
         :
         : "r1", "r2", "r3", "r12", "cc", "memory");

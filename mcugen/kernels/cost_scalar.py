@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mcugen.kernels.layer import ConvLayer
+
 
 def matmul_cycles(steps: int, channels: int, pixels: int) -> float:
     """All calls of `mcugen_matmul_s8_scalar`; an odd last pixel costs like a pair."""
@@ -17,3 +19,11 @@ def matvec_cycles(steps: int, channels: int) -> float:
 def column_cycles(steps: int) -> float:
     """One call of `mcugen_column_s8_scalar` with aligned inputs."""
     return 40 + 20 * steps
+
+
+def depthwise_cycles(layer: ConvLayer, columns: int) -> float:
+    """The whole of `mcugen_depthwise_conv2d_s8_scalar` with strips of `columns` columns."""
+    pairs = (layer.kernel_h * layer.kernel_w + 1) // 2
+    strip = layer.kernel_h * (60 + 15 * columns)
+    rows = 120 + 20 * pairs + layer.out_w * (64 + 12 * pairs)
+    return (layer.out_h + 1) // 2 * (layer.in_c * strip + layer.out_c * rows)
