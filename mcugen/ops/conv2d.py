@@ -166,7 +166,6 @@ GEOMETRY = (
 )  # fmt: skip
 PORTABLE_CYCLES_PER_MAC = 7.0
 PORTABLE_CYCLES_PER_DEPTHWISE_MAC = 22.0
-PORTABLE_CYCLES_PER_DEPTHWISE_MAC = 22.0
 PORTABLE_CYCLES_PER_OUTPUT = 30.0
 
 
@@ -178,10 +177,8 @@ def portable_call(layer: ConvLayer, function: str = "mcugen_conv2d_s8", **extra:
     outputs = layer.out_h * layer.out_w * layer.out_c
     params = {field: int(getattr(layer, field)) for field in GEOMETRY} | extra
     cycles_per_mac = PORTABLE_CYCLES_PER_DEPTHWISE_MAC
-    cycles_per_mac = PORTABLE_CYCLES_PER_DEPTHWISE_MAC
     if function == "mcugen_conv2d_s8":
         params["groups"] = layer.groups
-        cycles_per_mac = PORTABLE_CYCLES_PER_MAC
         cycles_per_mac = PORTABLE_CYCLES_PER_MAC
     return KernelCall(
         function,
