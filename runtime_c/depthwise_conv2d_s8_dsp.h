@@ -35,6 +35,7 @@ struct mcugen_depthwise_pixel_s8_dsp {
     int32_t out_zero_point;
     const uint32_t *weights;
     int8_t *out;
+    int32_t offset;        /* bytes from the pixel that `taps` was made for to this one */
     const int8_t *in;      /* the image, for the C twin */
     const int8_t *padding; /* a pixel of zero points */
 };
@@ -47,7 +48,7 @@ static MCUGEN_INLINE uint32_t mcugen_depthwise_tap(const struct mcugen_depthwise
     return (uint32_t)(uintptr_t)(offset < 0 ? p->padding : p->in + offset);
 }
 
-/* All channels of one output pixel.  r0 taps, r1 weights, r2 channel, r4-r7 accumulators, r3 r8-r12 data, lr pairs left.
+/* All channels of one output pixel.  r0 taps, r1 weights, r2 offset and channel, r4-r7 accumulators, r3 r8-r12 data, lr pairs left.
  * Stack: 0 pairs, 4 taps, 8 channels left, 12 channel multiplier, 16 zero point, 20 out, 24 outputs of a channel left, 28 their
  * place. */
 MCUGEN_SHARED void mcugen_depthwise_pixel_s8_dsp(const struct mcugen_depthwise_pixel_s8_dsp *pixel)
@@ -56,7 +57,7 @@ MCUGEN_SHARED void mcugen_depthwise_pixel_s8_dsp(const struct mcugen_depthwise_p
     __asm__ volatile(
         "push {r4-r11, lr}\n\t"
         "sub sp, sp, #36\n\t"
-        "ldm r0, {r1-r7}\n\t"
+        "ldm r0, {r1-r8}\n\t"
         "str r2, [sp, #0]\n\t"
         "str r1, [sp, #4]\n\t"
         "str r3, [sp, #8]\n\t"
@@ -64,7 +65,7 @@ MCUGEN_SHARED void mcugen_depthwise_pixel_s8_dsp(const struct mcugen_depthwise_p
         "str r5, [sp, #16]\n\t"
         "str r7, [sp, #20]\n\t"
         "mov r1, r6\n\t"
-        "mov r2, #0\n"
+        "mov r2, r8\n"
         "1:\n\t"
         "ldr r3, [sp, #12]\n\t"
         "ldr r4, [sp, #20]\n\t"
@@ -171,7 +172,7 @@ static MCUGEN_INLINE uint32_t mcugen_depthwise_tap(const struct mcugen_depthwise
 static MCUGEN_INLINE uint32_t mcugen_depthwise_load(const struct mcugen_depthwise_pixel_s8_dsp *p, int32_t tap, int32_t c)
 {
     const int32_t offset = (int32_t)p->taps[tap];
-    return mcugen_load32((offset < 0 ? p->padding : p->in + offset) + c);
+    return mcugen_load32((offset < 0 ? p->padding : p->in + offset) + p->offset + c);
 }
 
 /* The C twin of the assembly: the same reads and writes. */
@@ -207,6 +208,21 @@ MCUGEN_SHARED void mcugen_depthwise_pixel_s8_dsp(const struct mcugen_depthwise_p
 
 #endif
 
+/* The taps of the window whose first one lies at (y, x). */
+static MCUGEN_INLINE void mcugen_depthwise_taps(const struct mcugen_depthwise_conv2d_s8_dsp *p,
+                                                const struct mcugen_depthwise_pixel_s8_dsp *pixel, uint32_t *tap, int32_t y,
+                                                int32_t x)
+{
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
+        const int32_t row = y + ky * p->dilation_h;
+        for (int32_t kx = 0; kx < p->kernel_w; ++kx) {
+            const int32_t column = x + kx * p->dilation_w;
+            const bool inside = row >= 0 && row < p->in_h && column >= 0 && column < p->in_w;
+            *tap++ = mcugen_depthwise_tap(pixel, inside ? (row * p->in_w + column) * p->in_c : -1);
+        }
+    }
+}
+
 static MCUGEN_INLINE void mcugen_depthwise_conv2d_s8_dsp(const struct mcugen_depthwise_conv2d_s8_dsp *p, const int8_t *in,
                                                          int8_t *out, void *scratch)
 {
@@ -228,18 +244,20 @@ static MCUGEN_INLINE void mcugen_depthwise_conv2d_s8_dsp(const struct mcugen_dep
     for (int32_t i = 0; i < ((p->in_c + 3) & ~3); ++i) {
         padding[i] = (int8_t)p->in_zero_point;
     }
-    taps[2 * pairs - 1] = mcugen_depthwise_tap(&pixel, -1);
+    const int32_t extent_h = (p->kernel_h - 1) * p->dilation_h + 1;
+    const int32_t extent_w = (p->kernel_w - 1) * p->dilation_w + 1;
     for (int32_t y = -p->pad_top; y < p->out_h * p->stride_h - p->pad_top; y += p->stride_h) {
+        const bool rows_inside = y >= 0 && y + extent_h <= p->in_h;
+        bool known = false;
         for (int32_t x = -p->pad_left; x < p->out_w * p->stride_w - p->pad_left; x += p->stride_w) {
-            uint32_t *tap = taps;
-            for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
-                const int32_t row = y + ky * p->dilation_h;
-                const bool row_inside = row >= 0 && row < p->in_h;
-                for (int32_t kx = 0; kx < p->kernel_w; ++kx) {
-                    const int32_t column = x + kx * p->dilation_w;
-                    const bool inside = row_inside && column >= 0 && column < p->in_w;
-                    *tap++ = mcugen_depthwise_tap(&pixel, inside ? (row * p->in_w + column) * p->in_c : -1);
-                }
+            const bool inside = rows_inside && x >= 0 && x + extent_w <= p->in_w;
+            if (inside && known) {
+                pixel.offset += p->stride_w * p->in_c;
+            } else {
+                mcugen_depthwise_taps(p, &pixel, taps, y, x);
+                taps[2 * pairs - 1] = (count & 1) ? taps[0] : taps[count - 1]; /* its weight is zero */
+                pixel.offset = 0;
+                known = inside;
             }
             mcugen_depthwise_pixel_s8_dsp(&pixel);
             pixel.out += p->in_c * p->channel_multiplier;

@@ -60,7 +60,7 @@ def pack_requantization(layer: ConvLayer, multiplier: npt.NDArray[np.int64]) -> 
 
 
 def tile_overlap(layer: ConvLayer) -> int:
-    """How far before its input the output must begin: two tiles are read before their 2 rows of 4 pixels are written."""
+    """How far before its input the output must begin: two tiles are read before 2 rows of 4 pixels are written."""
     y, x = (a.reshape(-1) for a in np.mgrid[: layer.out_h : 2, : layer.out_w : 4])
     top, left = y - layer.pad_top, x - layer.pad_left
     below, right = np.minimum(top + 4, layer.in_h), np.minimum(left + 6, layer.in_w)
