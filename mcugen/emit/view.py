@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,23 +156,18 @@ def _step_view(
     offsets = {buffer.name: buffer.offset for buffer in program.buffers}
     pointers = [_pointer(operand, offsets) for operand in (*step.inputs, *step.outputs)]
     scratch = _pointer(step.scratch, offsets) if step.scratch else "NULL"
-    branches = []
-    earlier: list[str] = []
-    for branch in step.branches:
-        condition = (
-            " && ".join([*(f"!{c}" for c in earlier), *([branch.condition] if branch.condition else [])]) or ALWAYS
-        )
-        for header in branch.call.headers:
+    branches: list[dict[str, Any]] = []
+    for branch, (condition, call) in zip(step.branches, _conditioned(step), strict=True):
+        for header in call.headers:
             headers.setdefault(header, set()).add(condition)
         branches.append(
             {
-                "directive": f"#{'elif' if earlier else 'if'} {branch.condition}" if branch.condition else "#else",
-                "function": branch.call.function,
-                "call": branch.call.function + ("" if branch.call.inline else "_shared"),
-                "params": _params(step, index, branch.call, pool, condition),
+                "directive": f"#{'elif' if branches else 'if'} {branch.condition}" if branch.condition else "#else",
+                "function": call.function,
+                "call": call.function + ("" if call.inline else "_shared"),
+                "params": _params(step, index, call, pool, condition),
             }
         )
-        earlier.append(branch.condition)
     return {
         "index": index,
         "comment": step.comment,
@@ -203,9 +198,13 @@ def _pointer(operand: Operand, offsets: Mapping[str, int]) -> str:
 
 
 def _shared(program: Program) -> list[dict[str, str]]:
+    """The kernels that several steps call, each under the conditions of the branches that call it."""
     shared: dict[str, dict[str, str]] = {}
+    conditions: dict[str, set[str]] = {}
     for step in program.steps:
-        for call in (branch.call for branch in step.branches if not branch.call.inline):
+        for condition, call in _conditioned(step):
+            if call.inline:
+                continue
             ins = [f"in{i}" for i in range(len(step.inputs))]
             outs = [f"out{i}" for i in range(len(step.outputs))]
             parts = [
@@ -213,12 +212,22 @@ def _shared(program: Program) -> list[dict[str, str]]:
                 *(f"const int8_t *{n}" for n in ins),
                 *(f"int8_t *{n}" for n in outs),
             ]
+            conditions.setdefault(call.function, set()).add(condition)
             shared[call.function] = {
                 "function": call.function,
                 "signature": ", ".join([*parts, "void *scratch"]),
                 "arguments": ", ".join(["p", *ins, *outs, "scratch"]),
             }
-    return [shared[name] for name in sorted(shared)]
+    return [{**shared[name], "condition": _any(conditions[name])} for name in sorted(shared)]
+
+
+def _conditioned(step: Step) -> Iterator[tuple[str, KernelCall]]:
+    """The calls of a step, each with the whole condition under which it is the one that runs."""
+    earlier: list[str] = []
+    for branch in step.branches:
+        terms = [*(f"!{condition}" for condition in earlier), *([branch.condition] if branch.condition else [])]
+        yield " && ".join(terms) or ALWAYS, branch.call
+        earlier.append(branch.condition)
 
 
 def runtime_files(headers: Iterable[str], folder: Path | None = None) -> dict[str, str]:
