@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from mcugen.execute import reference
 from mcugen.graph import Graph
 from mcugen.package import Package
 from mcugen.run.host import HostModel
+from mcugen.run.toolchain import find_host_compiler
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -56,6 +59,81 @@ def verification_vectors(graph: Graph, samples: Mapping[str, Array] | None) -> d
     return vectors
 
 
+@contextlib.contextmanager
+def on_host(
+    package: Package, *, compiler: str | None = None, trace: bool = False, defines: Sequence[str] = ()
+) -> Iterator[HostModel]:
+    """The package's C, compiled for this computer and loaded.  Raises ToolchainError."""
+    ram = package.report["ram"]
+    with HostModel(
+        package.sources,
+        package.includes,
+        interface=package.interface,
+        arena_size=ram["arena"],
+        arena_align=ram["alignment"],
+        compiler=find_host_compiler(compiler),
+        defines=defines,
+        trace=trace,
+    ) as model:
+        yield model
+
+
+def prove(
+    package: Package,
+    vectors: Mapping[str, Array],
+    *,
+    layers: bool = False,
+    compiler: str | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """`verify_package` for each choice of kernels that the C offers, compiled for this computer; `layers` traces, too.
+
+    A difference is named by its layer in any case.  Raises VerificationFailed and ToolchainError.
+    """
+    results = [
+        _prove_one(package, vectors, layers=layers, compiler=compiler, defines=defines, progress=progress)
+        for defines in emulations(package.report)
+    ]
+    return replace(
+        results[0],
+        outputs_compared=sum(result.outputs_compared for result in results),
+        layers_compared=sum(result.layers_compared for result in results),
+        variants=len(results),
+    )
+
+
+def emulations(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Macros with which this computer runs each of the kernels that the C has for different cores."""
+    conditions = " ".join(condition for layer in report["layers"] for condition in layer["conditions"])
+    features = sorted(set(re.findall(r"MCUGEN_USE_(\w+)", conditions)))
+    return [(), *((f"MCUGEN_EMULATE_{feature}=1",) for feature in features)]
+
+
+def _prove_one(
+    package: Package,
+    vectors: Mapping[str, Array],
+    *,
+    layers: bool,
+    compiler: str | None,
+    defines: Sequence[str],
+    progress: Progress | None,
+) -> Verification:
+    with contextlib.ExitStack() as stack:
+        model = stack.enter_context(on_host(package, compiler=compiler, defines=defines))
+        traced = None
+        if layers:
+            traced = stack.enter_context(on_host(package, compiler=compiler, defines=defines, trace=True))
+        try:
+            return verify_package(package, model, vectors, traced=traced, progress=progress)
+        except VerificationFailed:
+            if layers:
+                raise
+            # the same comparison again, so that the message can name the layer
+            traced = stack.enter_context(on_host(package, compiler=compiler, defines=defines, trace=True))
+            verify_package(package, model, vectors, traced=traced)
+            raise
+
+
 def verify_package(
     package: Package,
     model: HostModel,
@@ -76,14 +154,18 @@ def verify_package(
         expected = reference(graph, part)
         got = run_integers(package, model, part)
         for name in graph.outputs:
-            _compare(package, f"output '{name}'", expected[name].reshape(got[name].shape), got[name], start, traced, part)
+            _compare(
+                package, f"output '{name}'", expected[name].reshape(got[name].shape), got[name], start, traced, part
+            )
             compared += got[name].size
         if progress is not None:
             progress(min(start + CHUNK, count), count)
     layers = 0
     if traced is not None:
         for index in _spread(count):
-            layers += compare_layers(package, traced, {name: array[index : index + 1] for name, array in vectors.items()}, index)
+            layers += compare_layers(
+                package, traced, {name: array[index : index + 1] for name, array in vectors.items()}, index
+            )
     return Verification(count, compared, layers, model.compiler)
 
 

@@ -70,6 +70,7 @@ def _layer(program: Program, graph: Graph, index: int) -> dict[str, Any]:
         "op": step.op,
         "function": step.call.function,
         "variant": step.call.variant,
+        "conditions": [branch.condition for branch in step.branches if branch.condition],
         "inline": step.call.inline,
         "macs": step.macs,
         "constants": step.call.weight_bytes,
