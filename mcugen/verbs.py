@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen import evaluation, pipeline, simulation, verification
-from mcugen.errors import CalibrationError, McugenError, VerificationFailed
+from mcugen.errors import CalibrationError, McugenError
 from mcugen.evaluation import Evaluation, quantize_input
 from mcugen.graph import Graph
 from mcugen.package import Package, open_package
@@ -23,8 +21,6 @@ from mcugen.prune.channels import choose_channels, remove_channels
 from mcugen.prune.magnitude import prune_weights
 from mcugen.prune.report import PruneReport, prune_report
 from mcugen.quantize.calibration import load_samples
-from mcugen.run.host import HostModel
-from mcugen.run.toolchain import find_host_compiler
 from mcugen.simulation import Simulation
 from mcugen.targets import Target
 from mcugen.verification import Verification, verification_vectors
@@ -122,25 +118,6 @@ def as_package(folder: str | Path | Package) -> Package:
     return folder if isinstance(folder, Package) else open_package(folder)
 
 
-@contextlib.contextmanager
-def on_host(
-    package: Package, *, compiler: str | None = None, trace: bool = False, defines: Sequence[str] = ()
-) -> Iterator[HostModel]:
-    """The package's C, compiled for this computer and loaded.  Raises ToolchainError."""
-    ram = package.report["ram"]
-    with HostModel(
-        package.sources,
-        package.includes,
-        interface=package.interface,
-        arena_size=ram["arena"],
-        arena_align=ram["alignment"],
-        compiler=find_host_compiler(compiler),
-        defines=defines,
-        trace=trace,
-    ) as model:
-        yield model
-
-
 def verify(
     folder: str | Path | Package,
     *,
@@ -160,49 +137,8 @@ def verify(
     if vectors is None:
         samples = package.vectors if data is None else integer_samples(package, data)
         vectors = verification_vectors(package.graph, samples)
-    results = [
-        _verify_one(package, vectors, layers=layers, compiler=compiler, defines=defines, progress=progress)
-        for defines in emulations(package.report)
-    ]
-    return replace(
-        results[0],
-        outputs_compared=sum(result.outputs_compared for result in results),
-        layers_compared=sum(result.layers_compared for result in results),
-        variants=len(results),
-    )
-
-
-def emulations(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Macros with which this computer runs each of the kernels that the C has for different cores."""
-    conditions = " ".join(condition for layer in report["layers"] for condition in layer["conditions"])
-    features = sorted(set(re.findall(r"MCUGEN_USE_(\w+)", conditions)))
-    return [(), *((f"MCUGEN_EMULATE_{feature}=1",) for feature in features)]
-
-
-def _verify_one(
-    package: Package,
-    vectors: Mapping[str, Array],
-    *,
-    layers: bool,
-    compiler: str | None,
-    defines: Sequence[str],
-    progress: Progress | None,
-) -> Verification:
     step = None if progress is None else lambda done, total: progress("verify", done, total)
-    with contextlib.ExitStack() as stack:
-        model = stack.enter_context(on_host(package, compiler=compiler, defines=defines))
-        traced = None
-        if layers:
-            traced = stack.enter_context(on_host(package, compiler=compiler, defines=defines, trace=True))
-        try:
-            return verification.verify_package(package, model, vectors, traced=traced, progress=step)
-        except VerificationFailed:
-            if layers:
-                raise
-            # the same comparison again, so that the message can name the layer
-            traced = stack.enter_context(on_host(package, compiler=compiler, defines=defines, trace=True))
-            verification.verify_package(package, model, vectors, traced=traced)
-            raise
+    return verification.prove(package, vectors, layers=layers, compiler=compiler, progress=step)
 
 
 def integer_samples(package: Package, data: Samples) -> dict[str, Array]:
@@ -222,7 +158,7 @@ def infer(
     """Outputs `[N, ...]` by name of the compiled C on this computer: float32, or with `raw` integers for integers."""
     package = as_package(folder)
     integers = _raw_samples(package, inputs) if raw else integer_samples(package, inputs)
-    with on_host(package, compiler=compiler) as model:
+    with verification.on_host(package, compiler=compiler) as model:
         outputs = verification.run_integers(package, model, integers)
     if raw:
         return outputs
@@ -269,7 +205,7 @@ def evaluate(
             f"the labels 'y' have the shape {list(known.shape)} for {count} samples",
             hint="labels are one integer a sample",
         )
-    with on_host(package, compiler=compiler) as model:
+    with verification.on_host(package, compiler=compiler) as model:
         return evaluation.evaluate_package(package, model, samples, known)
 
 

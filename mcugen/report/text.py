@@ -95,7 +95,8 @@ def _verified(report: Mapping[str, Any]) -> str:
     record = report.get("verification")
     if not record:
         return "no"
-    return f"bit-exact on {record['vectors']} vectors ({record['outputs_compared']:,} values)"
+    choices = f", {record['variants']} choices of kernels" if record["variants"] > 1 else ""
+    return f"bit-exact on {record['vectors']} vectors ({record['outputs_compared']:,} values{choices})"
 
 
 def inspect_text(record: Mapping[str, Any]) -> Lines:

@@ -59,6 +59,14 @@ def test_verify_compares_outputs_and_layers(examples: Examples, run: Run, name: 
     assert other["vectors"] != record["vectors"]
 
 
+def test_a_generic_target_is_proved_for_every_choice_of_kernels(run: Run, model: Path, tmp_path: Path) -> None:
+    for target, variants in (("cortex-m", 2), ("cortex-m4", 1)):
+        folder = tmp_path / target
+        record = run("build", model, "--target", target, "--output", folder, "--json").record
+        assert record["verification"]["variants"] == variants
+        assert run("verify", folder, "--json").record["variants"] == variants
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_simulate_is_exact_and_counts(examples: Examples, run: Run, name: str, tmp_path: Path) -> None:
     folder, done = examples[name]
