@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,6 +19,10 @@ BATCH_BYTES = 256
 """Columns of several pixel pairs are unpacked at once up to this size: a call costs about 120 cycles."""
 
 
+SPECIALIZED_BYTES, SHARED_BYTES = 380, 280
+"""Flash of a layer: its own code and parameters, and its part (a sixth) of the blocks that layers share."""
+
+
 def is_pointwise(layer: ConvLayer) -> bool:
     """Whether every output pixel reads exactly the input pixel of the same place."""
     kernel = (layer.kernel_h, layer.kernel_w, layer.stride_h, layer.stride_w, layer.groups)
@@ -25,7 +30,7 @@ def is_pointwise(layer: ConvLayer) -> bool:
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
-    """The `conv2d_1x1_s8_dsp` kernel, for at least 2 output channels."""
+    """The `conv2d_1x1_s8_dsp` kernel, for at least 2 output channels; specialised or shared."""
     if "dsp" not in target.variants or not is_pointwise(layer) or layer.out_c < 2:
         return
     scaled = scaled_requantization(layer)
@@ -37,7 +42,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     steps = -(-layer.in_c // 4)
     pair_bytes = 16 * steps
     batch = max(1, min(BATCH_BYTES // pair_bytes, pixels // 2))
-    yield KernelCall(
+    call = KernelCall(
         function="mcugen_conv2d_1x1_s8_dsp",
         headers=("conv2d_1x1_s8_dsp.h",),
         params={
@@ -55,9 +60,11 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: pixel_overlap(layer, 2 * batch)},
         over_read={0: -layer.in_c % 4},
         cycles=pointwise_cycles(pixels, steps, threes, twos, batch),
-        code_bytes=180,
+        code_bytes=SPECIALIZED_BYTES,
         variant="dsp",
     )
+    yield call
+    yield dataclasses.replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles * 1.002 + 60)
 
 
 

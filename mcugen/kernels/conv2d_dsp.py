@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,9 +19,12 @@ OP = "conv2d"
 BATCH_BYTES = 512
 """Columns of several pixel pairs are unpacked at once up to this size."""
 
+SPECIALIZED_BYTES, SHARED_BYTES = 730, 580
+"""Flash of a layer: its own code and parameters, and its part of the blocks and copies that layers share."""
+
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
-    """The `conv2d_s8_dsp` kernel, for one group and at least 2 output channels."""
+    """The `conv2d_s8_dsp` kernel, for one group and at least 2 output channels; specialised or shared."""
     if "dsp" not in target.variants or layer.groups != 1 or layer.out_c < 2:
         return
     scaled = scaled_requantization(layer)
@@ -32,7 +36,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     steps = -(-layer.depth // 4)
     batch = max(1, min(BATCH_BYTES // (16 * steps), pixels // 2))
     staged = 4 * steps if layer.in_c % 4 else 0
-    yield KernelCall(
+    call = KernelCall(
         function="mcugen_conv2d_s8_dsp",
         headers=("conv2d_s8_dsp.h",),
         params={**convolution_params(layer), "blocks3": threes, "batch": batch},
@@ -41,9 +45,12 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: pixel_overlap(layer, 2 * batch)},
         over_read={0: -layer.kernel_w * layer.in_c % 4 if layer.kernel_h == 1 else 0},
         cycles=matmul_cycles(steps, threes, twos, pixels, batch) + window_cycles(layer, steps),
-        code_bytes=700,
+        code_bytes=SPECIALIZED_BYTES,
         variant="dsp",
     )
+    yield call
+    if staged == 0:
+        yield dataclasses.replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles + 66 * pixels)
 
 
 def convolution_params(layer: ConvLayer) -> dict[str, int]:

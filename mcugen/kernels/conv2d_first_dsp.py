@@ -54,7 +54,7 @@ def _call(layer: ConvLayer, scaled: tuple[Int64, Int64], head: int, words: int) 
         overlap={0: pixel_overlap(layer, 2 * batch)},
         over_read={0: head + 4 * words - layer.kernel_w * layer.in_c},
         cycles=matmul_cycles(steps, threes, twos, pixels, batch) + first_window_cycles(layer, steps, head),
-        code_bytes=900,
+        code_bytes=920,
         variant="dsp",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,9 +17,15 @@ from mcugen.targets import Target
 
 OP = "conv2d"
 
+SPECIALIZED_BYTES, SHARED_BYTES = 920, 690
+"""Flash of a layer: its own code and parameters, and its part of the blocks and copies that layers share."""
+
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
-    """The `conv2d_lean_s8_dsp` kernel, for one group, input channels in fours and at least 2 output channels."""
+    """The `conv2d_lean_s8_dsp` kernel, for one group, input channels in fours and at least 2 output channels.
+
+    Specialised or shared.
+    """
     if "dsp" not in target.variants or layer.groups != 1 or layer.out_c < 2 or layer.in_c % 4:
         return
     scaled = scaled_requantization(layer)
@@ -27,7 +34,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     weights = layer.weights.reshape(layer.out_c, -1).astype(np.int64)
     threes, twos = blocks_of_3_and_2(layer.out_c)
     steps = layer.depth // 4
-    yield KernelCall(
+    call = KernelCall(
         function="mcugen_conv2d_lean_s8_dsp",
         headers=("conv2d_lean_s8_dsp.h",),
         params={**convolution_params(layer), "blocks3": threes},
@@ -35,9 +42,12 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         scratch=8 * steps,
         overlap={0: pixel_overlap(layer, 2)},
         cycles=matmul_lean_cycles(steps, threes, twos, layer.out_h * layer.out_w) + lean_window_cycles(layer),
-        code_bytes=600,
+        code_bytes=SPECIALIZED_BYTES,
         variant="dsp",
     )
+    yield call
+    slower = layer.out_h * layer.out_w * (150 + 22 * layer.kernel_h)
+    yield dataclasses.replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles + slower)
 
 
 def lean_window_cycles(layer: ConvLayer) -> float:

@@ -32,7 +32,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: pixel_overlap(layer, 2, buffered=layer.kernel_h > 1)},
         over_read={0: -layer.depth % 4 if layer.kernel_h == 1 else 0},
         cycles=matmul_plain_cycles(steps, twos, ones, pixels) + copy_cycles(layer),
-        code_bytes=500,
+        code_bytes=950,
         variant="dsp",
     )
 

@@ -43,7 +43,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: -depth},
         over_read={0: -depth % 4},
         cycles=column_cycles(steps) + matvec_cycles(steps, fours, ones),
-        code_bytes=100,
+        code_bytes=290,
         variant="dsp",
     )
     yield call
@@ -52,6 +52,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         function="mcugen_fully_connected_direct_s8_dsp",
         headers=("fully_connected_direct_s8_dsp.h",),
         scratch=0,
+        code_bytes=270,
         overlap={0: layer.out_c - blocks[-1] if len(blocks) > 1 else -depth},
         cycles=matvec_direct_cycles(steps, fours, ones),
     )

@@ -34,6 +34,6 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: layer.out_c - blocks[-1] if len(blocks) > 1 else -layer.depth},
         over_read={0: -layer.depth % 4},
         cycles=matvec_plain_cycles(-(-layer.depth // 4), fours, ones),
-        code_bytes=100,
+        code_bytes=330,
         variant="dsp",
     )
