@@ -100,7 +100,8 @@ def winograd_cycles(layer: ConvLayer) -> float:
     """Cortex-M4 cycles, from measurements of the parts; within 2 % of the layers measured."""
     groups = -(-layer.out_h // 2) * -(-layer.out_w // 4)
     blocks, positions = -(-layer.out_c // 4), -(-layer.in_c // 16)
-    group = 46 + 110 * layer.in_c + blocks * (293 + 2192 * positions) + 152 * layer.out_c
+    block = 2388 if positions == 1 else 293 + 2192 * positions
+    group = 46 + 110 * layer.in_c + blocks * block + 152 * layer.out_c
     return groups * group + edge_groups(layer) * (400 + 22.5 * layer.in_c) + 1300 * positions
 
 
