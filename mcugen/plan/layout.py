@@ -17,6 +17,10 @@ from mcugen.targets import Target
 
 CONSTANT = "@constant"
 SCRATCH = "@scratch"
+SEARCH_SECONDS = 0.25
+"""For one plan; kernels are exchanged by trying many."""
+TRIALS = 24
+"""How many outputs are tried out of their inputs' places before the best of them moves."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Layout:
     plan: memory.Plan
     step_nodes: tuple[int, ...]
     """For each step the position of its node among the choices."""
+    apart: frozenset[str] = frozenset()
+    """Nodes whose output got bytes of its own though it could take the place of an input."""
 
     @property
     def peak(self) -> int:
@@ -38,33 +44,76 @@ class Layout:
         return max((self.plan.offsets[b.name] + b.size + b.tail for b in live), default=0)
 
     @property
+    def full_steps(self) -> list[int]:
+        """The steps in which the arena is used to its top."""
+        return [step for step in range(len(self.step_nodes)) if self._top(step) >= self.peak]
+
+    @property
     def steps_at_peak(self) -> int:
-        return sum(self._top(step) >= self.peak for step in range(len(self.step_nodes)))
+        return len(self.full_steps)
 
-    def nodes_at_peak(self, choices: Sequence[Choice]) -> list[int]:
+    @property
+    def nodes_at_peak(self) -> list[int]:
         """Positions of the nodes at whose steps the arena is used to its top."""
-        return sorted({self.step_nodes[step] for step in range(len(self.step_nodes)) if self._top(step) >= self.peak})
+        return sorted({self.step_nodes[step] for step in self.full_steps})
 
 
-def lay_out(graph: Graph, choices: Sequence[Choice], target: Target) -> Layout:
-    """Plan the arena for choices in execution order; the plan is proved by the independent checker."""
-    roots = _roots(graph, choices)
+def lay_out(
+    graph: Graph, choices: Sequence[Choice], target: Target, *, apart: frozenset[str] = frozenset()
+) -> Layout:
+    """Plan the arena for choices in execution order; the plan is proved by the independent checker.
+
+    The outputs of the nodes named in `apart` do not take the place of an input.
+    """
+    roots = _roots(graph, choices, apart)
     steps = programmed_steps(graph, choices, roots)
     buffers, overlaps = _buffers(graph, steps, roots, target)
-    plan = plan_offsets(buffers, overlaps, ())
-    check_plan(buffers, overlaps, (), plan.offsets)
+    plan = plan_offsets(buffers, overlaps, (), time_limit=SEARCH_SECONDS)
+    check_plan(buffers, overlaps, (), plan.offsets, peak=plan.peak)
     nodes = tuple(i for i, choice in enumerate(choices) for _ in choice.lowering.calls)
-    return Layout(roots, tuple(buffers), plan, nodes)
+    return Layout(roots, tuple(buffers), plan, nodes, apart)
 
 
-def _roots(graph: Graph, choices: Sequence[Choice]) -> dict[str, str]:
+def settle(graph: Graph, choices: Sequence[Choice], target: Target, *, apart: frozenset[str] = frozenset()) -> Layout:
+    """`lay_out`, with outputs moved out of their inputs' places as long as that makes the arena smaller.
+
+    An output in its input's place cannot slide against it, which can cost more than the place saves.
+    """
+    best = lay_out(graph, choices, target, apart=apart)
+    while True:
+        trials = [
+            lay_out(graph, choices, target, apart=best.apart | {name}) for name in _in_place_near_peak(graph, choices, best)
+        ]
+        better = min(trials, key=_height, default=best)
+        if _height(better) >= _height(best):
+            return best
+        best = better
+
+
+def _height(layout: Layout) -> tuple[int, int]:
+    return layout.peak, layout.steps_at_peak
+
+
+def _in_place_near_peak(graph: Graph, choices: Sequence[Choice], layout: Layout) -> list[str]:
+    """The nodes that work in place, up to TRIALS of them, those nearest to a step in which the arena is full first."""
+    full = layout.full_steps
+    found = []
+    for step, place in enumerate(layout.step_nodes):
+        choice = choices[place]
+        merged = choice.node.outputs[0] in layout.roots and choice.node.name not in layout.apart
+        if merged and not choice.lowering.view and _shared_input(graph, choice) is not None:
+            found.append((min((abs(step - other) for other in full), default=0), choice.node.name))
+    return [name for _, name in sorted(found)[:TRIALS]]
+
+
+def _roots(graph: Graph, choices: Sequence[Choice], apart: frozenset[str]) -> dict[str, str]:
     """For every tensor that is a view, or is computed in place, the tensor whose bytes it takes."""
     last_reader = {name: i for i, choice in enumerate(choices) for name in choice.node.inputs}
     roots: dict[str, str] = {}
     members: dict[str, list[str]] = {}
     for i, choice in enumerate(choices):
         source = _shared_input(graph, choice)
-        if source is None:
+        if source is None or choice.node.name in apart:
             continue
         root = roots.get(source, source)
         family = [root, *members.get(root, [])]
@@ -166,14 +215,25 @@ def _overlaps(steps: Sequence[Step], first: Mapping[str, int], last: Mapping[str
     rules: list[memory.Overlap] = []
     for index, step in enumerate(steps):
         writer = step.outputs[0].buffer
-        for i, operand in enumerate(step.inputs):
-            reader = operand.buffer
-            distances = [branch.call.overlap.get(i) for branch in step.branches]
-            known = [distance for distance in distances if distance is not None]
+        for reader in dict.fromkeys(operand.buffer for operand in step.inputs):
             meets = reader not in (writer, CONSTANT) and last.get(reader) == index and first.get(writer) == index
-            if meets and len(known) == len(distances):
-                rules.append(memory.Overlap(writer, reader, max(known)))
+            distance = _distance(step, reader) if meets and len(step.outputs) == 1 else None
+            if distance is not None:
+                rules.append(memory.Overlap(writer, reader, distance))
     return rules
+
+
+def _distance(step: Step, reader: str) -> int | None:
+    """What keeps the output's buffer from all that the step reads in another one; None where that is not known."""
+    distances: list[int] = []
+    for i, operand in enumerate(step.inputs):
+        for branch in step.branches if operand.buffer == reader else ():
+            distance = branch.call.overlap.get(i)
+            if distance is None:
+                return None
+            # a distance is between the operands, which may begin inside their buffers
+            distances.append(distance + step.outputs[0].offset - operand.offset)
+    return max(distances)
 
 
 def ports(graph: Graph, names: Sequence[str], roots: Mapping[str, str]) -> tuple[Port, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mcugen.graph import Graph
 from mcugen.plan import model as memory
-from mcugen.plan.layout import Layout, lay_out, ports, programmed_steps
+from mcugen.plan.layout import Layout, lay_out, ports, programmed_steps, settle
 from mcugen.plan.order import plan_order
 from mcugen.plan.select import FLASH_WEIGHTS, Choice, alternatives, cheapest, total_cycles, total_flash
 from mcugen.program import Buffer, Program
@@ -15,6 +15,8 @@ from mcugen.targets import Target
 
 GOAL_WEIGHTS = {"speed": 0.0, "balanced": 1.0, "size": 16.0, "ram": 1.0}
 ORDER_EFFORT = 50_000
+BALANCED_SLOWER = 0.02
+"""The fraction of cycles and flash that `balanced` gives for an arena smaller by a larger one."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,13 @@ def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Pro
     order = ordered(graph, choices)
     graph, choices = replace(graph, nodes=[c.node for c in order]), order
     by_node = {options[i][0].node.name: options[i] for i in range(len(options))}
-    layout = lay_out(graph, choices, target)
+    layout = settle(graph, choices, target)
     wanted = goal.ram if goal.ram is not None else (0 if goal.optimize == "ram" else None)
     if wanted is not None and layout.peak > wanted:
-        choices, layout, traded = reduce_ram(graph, choices, by_node, layout, target, wanted)
+        choices, layout, traded = reduce_ram(graph, choices, by_node, layout, target, wanted=wanted)
+        notes += traded
+    elif goal.optimize == "balanced":
+        choices, layout, traded = reduce_ram(graph, choices, by_node, layout, target, slower=BALANCED_SLOWER)
         notes += traded
     return _program(graph, choices, layout, target, name, notes)
 
@@ -92,29 +97,42 @@ def reduce_ram(
     options: dict[str, list[Choice]],
     layout: Layout,
     target: Target,
-    wanted: int,
+    *,
+    wanted: int = 0,
+    slower: float | None = None,
 ) -> tuple[list[Choice], Layout, tuple[str, ...]]:
-    """Exchange kernels at the peak for ones with less scratch or more overlap, the cheapest gain first, until `wanted` fits."""
+    """Exchange kernels at the peak for ones with less scratch or more overlap, the cheapest gain first, until `wanted` fits.
+
+    With `slower`, cycles and flash may grow by no larger fraction of the program's than that, and by none that is larger
+    than the fraction of the arena that is gained.
+    """
     notes: list[str] = []
+    cycles, flash = max(1.0, total_cycles(choices)), max(1, total_flash(choices))
+    spent = 0.0
     while layout.peak > wanted:
-        best: tuple[float, int, Choice, Layout] | None = None
-        for place in layout.nodes_at_peak(choices):
+        best: tuple[float, float, int, Choice, Layout] | None = None
+        for place in layout.nodes_at_peak:
+            now = choices[place].lowering
             for option in options[choices[place].node.name]:
-                if option.lowering is choices[place].lowering:
+                if option.lowering is now:
+                    continue
+                cost = max(0.0, option.lowering.cycles - now.cycles) / cycles
+                cost += max(0, option.lowering.flash - now.flash) / flash
+                if slower is not None and spent + cost > slower:
                     continue
                 trial = [option if i == place else c for i, c in enumerate(choices)]
-                moved = lay_out(graph, trial, target)
+                moved = lay_out(graph, trial, target, apart=layout.apart)
                 gain = layout.peak - moved.peak + (layout.steps_at_peak - moved.steps_at_peak) / 1000
-                if gain <= 0:
-                    continue
-                slower = max(0.0, option.lowering.cycles - choices[place].lowering.cycles)
-                if best is None or slower / gain < best[0]:
-                    best = (slower / gain, place, option, moved)
+                worth = gain > 0 and (slower is None or cost <= gain / layout.peak)
+                if worth and (best is None or cost / gain < best[0]):
+                    best = (cost / gain, cost, place, option, moved)
         if best is None:
             break
-        _, place, option, layout = best
-        notes.append(f"'{option.node.name}' runs {option.lowering.calls[0].function} to need less RAM")
+        _, cost, place, option, layout = best
+        spent += cost
         choices = [option if i == place else c for i, c in enumerate(choices)]
+        layout = settle(graph, choices, target, apart=layout.apart)
+        notes.append(f"'{option.node.name}' runs {option.lowering.calls[0].function} to need less RAM")
     return choices, layout, tuple(dict.fromkeys(notes))
 
 
