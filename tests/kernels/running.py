@@ -85,14 +85,14 @@ SECTIONS {
 class Case:
     """A kernel call, what it reads, and the exact bytes that it must write.
 
-    With a `distance`, the output begins that many bytes (rounded up to words) before the first input and may overwrite
-    it.
+    With a `distance`, the output begins that many bytes (rounded up to words) before input `reader` and may overwrite it.
     """
 
     call: KernelCall
     inputs: tuple[npt.NDArray[np.int8], ...]
     expected: npt.NDArray[np.int8]
     distance: int | None = None
+    reader: int = 0
 
 
 def _numbers(array: npt.NDArray[np.generic]) -> str:
@@ -119,9 +119,10 @@ def _case_code(index: int, case: Case) -> str:
     if case.distance is not None:
         first = (max(case.distance, 0) + 3) // 4 * 4
         out = first - (case.distance + 3) // 4 * 4
-        arena = max(first + case.inputs[0].size + call.over_read.get(0, 0), out + size)
-        place = f"\n    memcpy(out{index}.data + {first}, x{index}_0, {case.inputs[0].size});"
-        inputs[0] = f"out{index}.data + {first}"
+        read = case.inputs[case.reader].size
+        arena = max(first + read + call.over_read.get(case.reader, 0), out + size)
+        place = f"\n    memcpy(out{index}.data + {first}, {inputs[case.reader]}, {read});"
+        inputs[case.reader] = f"out{index}.data + {first}"
     words = (call.scratch + 3) // 4
     function, params = call.function, f"&p{index}"
     if index % SPECIALIZED:
