@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "mcugen.h"
-#include "simd.h"
 
 #define MCUGEN_SCALAR_BYTES 0x00ff00ffu
 #define MCUGEN_SCALAR_OFFSET 0x00800080u
@@ -40,10 +39,17 @@ static MCUGEN_INLINE uint32_t mcugen_load_aligned(const int8_t *p)
 /* Four activations, lowest byte first, into {x0 + 2^16 * x2, x1 + 2^16 * x3}. */
 static MCUGEN_INLINE void mcugen_column_word(uint32_t *column, uint32_t word)
 {
-    const uint32_t bytes = word ^ 0x80808080u;
-    const uint32_t low = bytes & MCUGEN_SCALAR_BYTES;
-    column[0] = low - MCUGEN_SCALAR_OFFSET;
-    column[1] = ((bytes - low) >> 8) - MCUGEN_SCALAR_OFFSET;
+    const uint32_t even = word & MCUGEN_SCALAR_BYTES;
+    const uint32_t odd = (word >> 8) & MCUGEN_SCALAR_BYTES;
+    column[0] = (even ^ MCUGEN_SCALAR_OFFSET) - MCUGEN_SCALAR_OFFSET;
+    column[1] = (odd ^ MCUGEN_SCALAR_OFFSET) - MCUGEN_SCALAR_OFFSET;
+}
+
+/* The word at p, which may be unaligned; no call of memcpy on cores where such words fault. */
+static MCUGEN_INLINE uint32_t mcugen_load_bytes(const int8_t *p)
+{
+    const uint32_t low = (uint32_t)(uint8_t)p[0] | (uint32_t)(uint8_t)p[1] << 8;
+    return low | (uint32_t)(uint8_t)p[2] << 16 | (uint32_t)(uint8_t)p[3] << 24;
 }
 
 /* `count` activations into a column whose groups begin `pitch` words apart, the last group filled up with zeros;
@@ -58,7 +64,7 @@ MCUGEN_SHARED uint32_t *mcugen_column_s8_scalar(const int8_t *in, uint32_t *colu
         }
     } else {
         for (; count >= 4; count -= 4) {
-            mcugen_column_word(column, mcugen_load32(in));
+            mcugen_column_word(column, mcugen_load_bytes(in));
             column += pitch;
             in += 4;
         }

@@ -4,6 +4,7 @@
 #ifndef MCUGEN_CONV2D_S8_SCALAR_H
 #define MCUGEN_CONV2D_S8_SCALAR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "clamp_s8.h"
@@ -25,10 +26,26 @@ struct mcugen_conv2d_s8_scalar {
     const uint32_t *weights;
 };
 
+/* Whether the window at (y, x) lies in the image and its rows are runs of bytes. */
+static MCUGEN_INLINE bool mcugen_window_inside(const struct mcugen_window_s8 *p, int32_t y, int32_t x)
+{
+    return p->dilation_w == 1 && y >= 0 && x >= 0 && x + p->kernel_w <= p->in_w &&
+           y + (p->kernel_h - 1) * p->dilation_h < p->in_h;
+}
+
 /* The window whose first tap lies at (y, x) into one pixel's half of a column; in_c a multiple of 4. */
 MCUGEN_SHARED void mcugen_window_words_s8_scalar(const struct mcugen_window_s8 *p, const int8_t *in, int32_t y,
                                                  int32_t x, uint32_t *column)
 {
+    const int32_t row = p->in_w * p->in_c;
+    if (mcugen_window_inside(p, y, x)) {
+        const int8_t *from = in + y * row + x * p->in_c;
+        for (int32_t ky = p->kernel_h; ky > 0; --ky) {
+            column = mcugen_column_s8_scalar(from, column, p->kernel_w * p->in_c, 4);
+            from += p->dilation_h * row;
+        }
+        return;
+    }
     const int32_t tap = p->in_c >> 2;
     const int32_t taps = p->dilation_w == 1 ? p->kernel_w : 1;
     for (int32_t ky = 0; ky < p->kernel_h; ++ky, y += p->dilation_h) {
@@ -40,7 +57,7 @@ MCUGEN_SHARED void mcugen_window_words_s8_scalar(const struct mcugen_window_s8 *
             }
             column = mcugen_column_constant_s8_scalar(p->zero_point, column, tap * s.left, 4);
             if (s.right > s.left) {
-                const int8_t *from = in + (y * p->in_w + first + s.left) * p->in_c;
+                const int8_t *from = in + y * row + (first + s.left) * p->in_c;
                 column = mcugen_column_s8_scalar(from, column, p->in_c * (s.right - s.left), 4);
             }
             column = mcugen_column_constant_s8_scalar(p->zero_point, column, tap * (taps - s.right), 4);
@@ -52,8 +69,18 @@ MCUGEN_SHARED void mcugen_window_words_s8_scalar(const struct mcugen_window_s8 *
 MCUGEN_SHARED void mcugen_window_bytes_s8_scalar(const struct mcugen_window_s8 *p, const int8_t *in, int32_t y,
                                                  int32_t x, uint32_t *column, int8_t *bytes)
 {
-    const int32_t taps = p->dilation_w == 1 ? p->kernel_w : 1;
+    const int32_t row = p->in_w * p->in_c;
     int8_t *to = bytes;
+    if (mcugen_window_inside(p, y, x)) {
+        const int8_t *from = in + y * row + x * p->in_c;
+        for (int32_t ky = p->kernel_h; ky > 0; --ky) {
+            to = mcugen_copy_bytes(to, from, p->kernel_w * p->in_c);
+            from += p->dilation_h * row;
+        }
+        mcugen_column_s8_scalar(bytes, column, (int32_t)(to - bytes), 4);
+        return;
+    }
+    const int32_t taps = p->dilation_w == 1 ? p->kernel_w : 1;
     for (int32_t ky = 0; ky < p->kernel_h; ++ky, y += p->dilation_h) {
         for (int32_t kx = 0; kx < p->kernel_w; kx += taps) {
             const int32_t first = x + kx * p->dilation_w;
@@ -63,13 +90,13 @@ MCUGEN_SHARED void mcugen_window_bytes_s8_scalar(const struct mcugen_window_s8 *
             }
             to = mcugen_fill_s8(to, p->zero_point, s.left * p->in_c);
             if (s.right > s.left) {
-                const int8_t *from = in + (y * p->in_w + first + s.left) * p->in_c;
+                const int8_t *from = in + y * row + (first + s.left) * p->in_c;
                 to = mcugen_copy_bytes(to, from, (s.right - s.left) * p->in_c);
             }
             to = mcugen_fill_s8(to, p->zero_point, (taps - s.right) * p->in_c);
         }
     }
-    mcugen_column_s8_scalar(bytes, column, p->kernel_h * p->kernel_w * p->in_c, 4);
+    mcugen_column_s8_scalar(bytes, column, (int32_t)(to - bytes), 4);
 }
 
 static MCUGEN_INLINE void mcugen_conv2d_s8_scalar(const struct mcugen_conv2d_s8_scalar *p, const int8_t *in,
