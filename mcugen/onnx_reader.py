@@ -13,7 +13,8 @@ from google.protobuf.message import DecodeError
 from onnx import inliner, numpy_helper
 
 from mcugen.errors import McugenError, UnsupportedModel
-from mcugen.graph import Graph
+from mcugen.graph import Graph, QuantParams
+from mcugen.onnx_quantized import INTEGER_INPUTS, IntegerTensors, constant_quant, expand_quantized, quantized_constant
 from mcugen.ops import onnx_operators
 from mcugen.ops.builder import GraphBuilder
 
@@ -34,7 +35,7 @@ def read_onnx(
     cuts the graph at these tensors.  Raises UnsupportedModel naming the file, the nodes (all of them) and the remedy.
     """
     path = Path(path)
-    model = _load(path)
+    model = expand_quantized(_load(path), path.name)
     graph = _Reader(model, path, dict(shapes or {})).read(list(outputs))
     return graph.pruned().check()
 
@@ -86,6 +87,7 @@ class _Reader:
         self.problems: list[str] = []
         self.hints: list[str] = []
         self.opsets = {o.domain or "ai.onnx": o.version for o in model.opset_import}
+        self.integers = IntegerTensors(path.name)
 
     @property
     def graph(self) -> Graph:
@@ -98,6 +100,8 @@ class _Reader:
         for index, node in enumerate(self.model.graph.node):
             self._read_node(node, index)
         self._read_outputs(outputs)
+        if not outputs:
+            self.integers.check_inputs(self.graph)
         return self.graph
 
     def _check_opset(self) -> None:
@@ -120,7 +124,7 @@ class _Reader:
                 ) from None
             self.define_constant(tensor.name, data)
 
-    def define_constant(self, name: str, data: Array) -> None:
+    def define_constant(self, name: str, data: Array, quant: QuantParams | None = None) -> None:
         if data.dtype.kind == "f" or str(data.dtype) == "bfloat16":
             data = data.astype(np.float32)
             bad = int(np.size(data) - np.count_nonzero(np.isfinite(data)))
@@ -129,7 +133,7 @@ class _Reader:
                     f"{self.file}: weights '{name}' hold {bad} of {data.size} values that are NaN or infinite",
                     hint="the training diverged, or the export is damaged: look at this tensor before quantizing",
                 )
-        self.names[name] = self.graph.add_constant(name or "const", data)
+        self.names[name] = self.graph.add_constant(name or "const", data, quant)
 
     def _read_inputs(self) -> None:
         declared = [value for value in self.model.graph.input if value.name not in self.names]
@@ -142,7 +146,7 @@ class _Reader:
         if not declared:
             raise UnsupportedModel(f"{self.file}: the model has no input", hint="a constant needs no compiler")
         for value in declared:
-            if value.type.tensor_type.elem_type not in FLOATS:
+            if value.type.tensor_type.elem_type not in FLOATS | INTEGER_INPUTS:
                 number = value.type.tensor_type.elem_type
                 kinds = onnx.TensorProto.DataType
                 kind = kinds.Name(number) if number in kinds.values() else f"of the unknown type {number}"
@@ -151,6 +155,8 @@ class _Reader:
                     hint="cut the graph behind its preprocessing, so that it begins with a float tensor",
                 )
             self.names[value.name] = self.builder.input(value.name, self._input_shape(value))
+            if value.type.tensor_type.elem_type in INTEGER_INPUTS:
+                self.integers.add_input(value.name, self.names[value.name])
 
     def _input_shape(self, value: onnx.ValueInfoProto) -> tuple[int, ...]:
         dims = value.type.tensor_type.shape.dim
@@ -182,6 +188,7 @@ class _Reader:
             return  # behind a node that is already reported
         try:
             results = self._fold(node, importer) or self._import(node, importer)
+            self.integers.follow(node, self.graph, self.names, importer.unsupported)
         except UnsupportedModel as error:
             self.problems.append(error.message.removeprefix(f"{self.file}: "))
             self.hints.extend([error.hint] if error.hint else [])
@@ -202,6 +209,11 @@ class _Reader:
             return None
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
             return None
+        known = {name: constant for name in node.input if name and (constant := self.graph.tensors[self.names[name]])}
+        folded = quantized_constant(node, known)
+        if folded is not None:
+            self.define_constant(node.output[0], *folded)
+            return [self.names[node.output[0]]]
         for result in (results := self._evaluate(node, importer, [i for i in inputs if i is not None])):
             if result.size > FOLD_LIMIT:
                 raise importer.unsupported(f"it makes a constant of {result.size} elements")
@@ -336,10 +348,13 @@ class _NodeImporter:
     def constant(self, name: str) -> Array | None:
         return self.reader.graph.tensors[name].data if name else None
 
-    def add_constant(self, data: Array, stem: str = "const") -> str:
+    def quant(self, name: str, axis: int) -> QuantParams | None:
+        return constant_quant(self.reader.graph.tensors[name], axis)
+
+    def add_constant(self, data: Array, stem: str = "const", quant: QuantParams | None = None) -> str:
         array = np.asarray(data)
         array = array.astype(np.float32) if array.dtype.kind == "f" else array
-        return self.reader.graph.add_constant(f"{self.origin}_{stem}", array)
+        return self.reader.graph.add_constant(f"{self.origin}_{stem}", array, quant)
 
     def emit(self, op: str, inputs: Sequence[str], **attrs: Any) -> str:
         return self.emit_many(op, inputs, 1, **attrs)[0]

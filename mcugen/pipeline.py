@@ -24,6 +24,7 @@ from mcugen.graph import Graph
 from mcugen.graph_file import EPOCH, graph_bytes
 from mcugen.onnx_reader import read_onnx
 from mcugen.package import FLOAT_GRAPH, INTEGER_GRAPH, VECTORS, Package
+from mcugen.passes.apply_quantization import apply_quantization
 from mcugen.passes.fold_affine import fold_affine
 from mcugen.passes.fold_transpose_into_weights import fold_transpose_into_weights
 from mcugen.passes.fuse_clip import fuse_clip
@@ -33,6 +34,7 @@ from mcugen.passes.remove_dead_channels import dead_channel_report, remove_dead_
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Program
 from mcugen.quantize.calibration import synthetic_samples
+from mcugen.quantize.imported import import_notes, is_imported, quantize_imported, random_samples
 from mcugen.quantize.quantizer import quantize_graph
 from mcugen.report.json_report import build_report, json_text
 from mcugen.targets import Target, load_target
@@ -40,7 +42,10 @@ from mcugen.targets import Target, load_target
 Array = npt.NDArray[Any]
 Progress = Callable[[str, int, int], None]
 
-FLOAT_PASSES = (move_transposes, merge_reshapes, fold_transpose_into_weights, move_transposes, merge_reshapes, fold_affine, fuse_clip)
+FLOAT_PASSES = (
+    move_transposes, merge_reshapes, fold_transpose_into_weights, move_transposes, merge_reshapes, fold_affine, fuse_clip,
+    apply_quantization,
+)  # fmt: skip
 
 VECTOR_BYTES = 1 << 18
 GOLDEN_VECTORS = 2
@@ -90,8 +95,10 @@ def quantize(
     """The integer graph of a float graph, calibrated on samples `[N, ...]` by input name (None: synthetic noise).
 
     `observer` and `effort` are `quantize_graph`'s.  `float_graph` is the model to be compared with, where `graph` has
-    been pruned.
+    been pruned.  A model that names parameters of its own keeps them, and needs no samples where it names all.
     """
+    if is_imported(graph):
+        return _quantize_imported(graph, samples, observer=observer, float_graph=float_graph, progress=progress)
     data = samples if samples is not None else synthetic_samples(graph)
     model = quantize_graph(graph, data, observer=observer, effort=effort, progress=_staged(progress, "quantize"))
     integer = remove_dead_channels(model.graph)
@@ -101,6 +108,27 @@ def quantize(
     }
     options = {"observer": observer, "effort": effort}
     return Quantized(integer, float_graph or graph, data, samples is None, options=options, facts=facts)
+
+
+def _quantize_imported(
+    graph: Graph,
+    samples: Mapping[str, Array] | None,
+    *,
+    observer: str,
+    float_graph: Graph | None,
+    progress: Progress | None,
+) -> Quantized:
+    data = samples if samples is not None else random_samples(graph)
+    model = quantize_imported(graph, data, observer=observer, progress=_staged(progress, "quantize"))
+    integer = remove_dead_channels(model.graph)
+    facts = {
+        "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
+        "quantization": [asdict(note) for note in model.notes],
+    }
+    notes = tuple(import_notes(graph))
+    return Quantized(
+        integer, float_graph or graph, data, samples is None and bool(notes), notes, {"observer": observer}, facts
+    )
 
 
 def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

@@ -17,6 +17,7 @@ from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
 from mcugen.ops.spatial import channels_first, image_input, window_attrs
 from mcugen.ops.weighted import WeightedOperator
 from mcugen.ops.window import convolve, output_size
+from mcugen.plan.overlap import convolution_distance
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Conv2d(WeightedOperator):
         window = window_attrs(importer, inputs[0], weights.shape[2:])
         x = image_input(importer, inputs[0])
         channels_last = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
-        operands = [x, importer.add_constant(channels_last, "weights")]
+        operands = [x, importer.add_constant(channels_last, "weights", importer.quant(inputs[1], 0))]
         if bias is not None:
             operands.append(importer.add_constant(bias, "bias"))
         depthwise = groups == channels and groups > 1
@@ -169,6 +170,18 @@ PORTABLE_CYCLES_PER_DEPTHWISE_MAC = 22.0
 PORTABLE_CYCLES_PER_OUTPUT = 30.0
 
 
+def _overlap(layer: ConvLayer) -> int:
+    """Of a kernel that computes pixel after pixel, one channel at a time."""
+    return convolution_distance(
+        (layer.in_h, layer.in_w, layer.in_c),
+        (layer.out_h, layer.out_w, layer.out_c),
+        kernel=(layer.kernel_h, layer.kernel_w),
+        stride=(layer.stride_h, layer.stride_w),
+        pad=(layer.pad_top, layer.pad_left),
+        dilation=(layer.dilation_h, layer.dilation_w),
+    )
+
+
 def portable_call(layer: ConvLayer, function: str = "mcugen_conv2d_s8", **extra: int) -> KernelCall:
     """The plain kernel, which takes every shape."""
     constants: dict[str, Array] = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
@@ -185,6 +198,7 @@ def portable_call(layer: ConvLayer, function: str = "mcugen_conv2d_s8", **extra:
         (function.removeprefix("mcugen_") + ".h",),
         params,
         constants,
+        overlap={0: _overlap(layer)},
         cycles=layer.macs * cycles_per_mac + outputs * PORTABLE_CYCLES_PER_OUTPUT,
         code_bytes=400,
     )

@@ -39,7 +39,8 @@ class FullyConnected(WeightedOperator):
         alpha, beta = float(importer.attr("alpha", 1.0)), float(importer.attr("beta", 1.0))
         x = importer.emit("transpose", [inputs[0]], perm=(1, 0)) if importer.attr("transA", 0) else inputs[0]
         rows = weights if importer.attr("transB", 0) else weights.T
-        operands = [x, importer.add_constant(np.ascontiguousarray(rows * np.float32(alpha)), "weights")]
+        quant = importer.quant(inputs[1], 0 if importer.attr("transB", 0) else 1) if alpha == 1.0 else None
+        operands = [x, importer.add_constant(np.ascontiguousarray(rows * np.float32(alpha)), "weights", quant)]
         bias = importer.constant(inputs[2]) if len(inputs) > 2 and inputs[2] else None
         flat = bias is not None and (bias.ndim < 2 or bias.shape[0] == 1)
         if bias is not None and flat:
@@ -91,9 +92,8 @@ class FullyConnected(WeightedOperator):
 def _from_matmul(importer: Importer, inputs: list[str], weights: Array | None) -> str:
     if weights is None or weights.ndim != 2:
         return importer.emit("matmul", inputs)
-    return importer.emit(
-        "fully_connected", [inputs[0], importer.add_constant(np.ascontiguousarray(weights.T), "weights")]
-    )
+    rows = importer.add_constant(np.ascontiguousarray(weights.T), "weights", importer.quant(inputs[1], 1))
+    return importer.emit("fully_connected", [inputs[0], rows])
 
 
 def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:

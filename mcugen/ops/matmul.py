@@ -165,7 +165,8 @@ def _constant_second(importer: Importer, first: str, second: str) -> str:
     matrix = _matrix(importer, second)
     weights = matrix.T if matrix.ndim == 2 else matrix.reshape(1, -1)
     x = reshaped(importer, first, (1,) * (max(2, data.ndim) - len(shape)) + shape)
-    y = importer.emit("fully_connected", [x, importer.add_constant(np.ascontiguousarray(weights), "weights")])
+    rows = importer.add_constant(np.ascontiguousarray(weights), "weights", importer.quant(second, data.ndim - 1))
+    y = importer.emit("fully_connected", [x, rows])
     out = list(importer.shape(y))
     if len(shape) == 1:
         del out[-2]
@@ -176,7 +177,8 @@ def _constant_first(importer: Importer, first: str, second: str) -> str:
     """`W @ x` is the transpose of `x' @ W'`."""
     shape, data = importer.shape(second), np.asarray(importer.constant(first))
     matrix = _matrix(importer, first)
-    weights = importer.add_constant(matrix.reshape(-1, matrix.shape[-1]), "weights")
+    quant = importer.quant(first, data.ndim - 2)
+    weights = importer.add_constant(matrix.reshape(-1, matrix.shape[-1]), "weights", quant)
     if len(shape) == 1:
         y = importer.emit("fully_connected", [reshaped(importer, second, (1, *shape)), weights])
         return reshaped(importer, y, data.shape[:-1])

@@ -89,7 +89,10 @@ class Importer(Protocol):
     def constant(self, name: str) -> Array | None:
         """The data of a constant tensor; None for '' and for a tensor that is not constant."""
 
-    def add_constant(self, data: Array, stem: str = "const") -> str: ...
+    def quant(self, name: str, axis: int) -> QuantParams | None:
+        """How the model stores a constant in integers, per tensor or along `axis`, which becomes axis 0; None where it does not."""
+
+    def add_constant(self, data: Array, stem: str = "const", quant: QuantParams | None = None) -> str: ...
 
     def emit(self, op: str, inputs: Sequence[str], **attrs: Any) -> str:
         """Append a node with one output; shapes are inferred; returns the output's name."""

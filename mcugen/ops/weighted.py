@@ -99,7 +99,7 @@ def integer_parameters(
     axes = tuple(range(1, weights.ndim))
     folded = np.rint(bias).astype(np.int64) - int(in_quant.zero_point) * weights.astype(np.int64).sum(axis=axes)
     return {
-        "weights": weights.astype(np.int8),
+        "weights": weights if weights.dtype == np.int16 else weights.astype(np.int8),
         "bias": folded.astype(np.int32),
         "multiplier": multiplier,
         "shift": shift,

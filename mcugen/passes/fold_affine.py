@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.graph import Graph, Node
+from mcugen.graph import Graph, Node, QuantParams
 
 Array = npt.NDArray[np.float64]
 
@@ -29,6 +29,8 @@ def _step(graph: Graph, node: Node) -> bool:
     if node.op == "affine" and _on_channels(graph, node) and source.op in (*WEIGHTED, "affine"):
         if source.op == "affine" and not _on_channels(graph, source):
             return False
+        if graph.tensors[source.inputs[1]].quant is not None and np.any(graph.constant(node.inputs[1]) <= 0):
+            return False
         _fold_behind(graph, source, node)
         return True
     if (
@@ -36,6 +38,7 @@ def _step(graph: Graph, node: Node) -> bool:
         and source.op == "affine"
         and _on_channels(graph, source)
         and not any(node.attrs.get("pads", ()))
+        and graph.tensors[node.inputs[1]].quant is None
     ):
         _fold_before(graph, source, node)
         return True
@@ -63,7 +66,11 @@ def _fold_behind(graph: Graph, source: Node, affine: Node) -> None:
         weights = np.broadcast_to(weights.reshape(-1), (channels,))
     bias = _vector(graph, source.inputs[2], channels) if len(source.inputs) > 2 else np.zeros(channels)
     scaled = weights * scale.reshape(-1, *[1] * (weights.ndim - 1))
-    _replace(graph, source, affine, scaled, bias * scale + offset, source.inputs[0])
+    quant = graph.tensors[source.inputs[1]].quant
+    if quant is not None:  # the integers stay, and mean scaled values
+        points = np.broadcast_to(quant.zero_point, (channels,))
+        quant = QuantParams(np.broadcast_to(quant.scale, (channels,)) * scale, points, 0, quant.dtype)
+    _replace(graph, source, affine, scaled, bias * scale + offset, source.inputs[0], quant=quant)
 
 
 def _fold_before(graph: Graph, affine: Node, node: Node) -> None:
@@ -86,13 +93,21 @@ def _fold_before(graph: Graph, affine: Node, node: Node) -> None:
 
 
 def _replace(
-    graph: Graph, first: Node, second: Node, weights: Array, bias: Array, x: str, *, keep: Node | None = None
+    graph: Graph,
+    first: Node,
+    second: Node,
+    weights: Array,
+    bias: Array,
+    x: str,
+    *,
+    keep: Node | None = None,
+    quant: QuantParams | None = None,
 ) -> None:
     """One node in the place of two: `first`'s operator (or `keep`'s) with new constants, writing what `second` wrote."""
     base = keep or first
     names = [
-        graph.add_constant(f"{base.name}_folded_{kind}", data.astype(np.float32))
-        for kind, data in (("weights", weights), ("bias", bias))
+        graph.add_constant(f"{base.name}_folded_{kind}", data.astype(np.float32), params)
+        for kind, data, params in (("weights", weights, quant), ("bias", bias, None))
     ]
     attrs = dict(base.attrs) | {k: v for k, v in second.attrs.items() if k.startswith("clip_")}
     merged = replace(

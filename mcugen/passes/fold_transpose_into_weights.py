@@ -30,7 +30,8 @@ def _fold(graph: Graph, node: Node, flatten: Node, transpose: Node) -> None:
     if perm[0] != 0 or shape[0] != 1 or weights.shape[1] != int(np.prod(shape)):
         return
     columns = weights.reshape(weights.shape[0], *shape[1:]).transpose(inverse(perm))
-    permuted = graph.add_constant(node.inputs[1], np.ascontiguousarray(columns).reshape(weights.shape))
+    quant = graph.tensors[node.inputs[1]].quant
+    permuted = graph.add_constant(node.inputs[1], np.ascontiguousarray(columns).reshape(weights.shape), quant)
     flat = graph.fresh(f"{flatten.outputs[0]}_plain")
     graph.tensors[flat] = replace(graph.tensors[flatten.outputs[0]], name=flat)
     reshape = replace(flatten, name=flat, inputs=transpose.inputs, outputs=(flat,))

@@ -191,10 +191,16 @@ def choose_activations(
                 low, high = _range(histograms[name], find)
                 bound_low, bound_high = clip_bounds(node)
                 chosen[name] = quant_params(max(low, bound_low), min(high, bound_high))
-    for name, tensor in graph.tensors.items():
-        if tensor.data is not None and tensor.data.dtype.kind == "f" and tensor.size:
-            chosen[name] = quant_params(float(tensor.data.min()), float(tensor.data.max()))
-    return chosen
+    return chosen | constant_params(graph)
+
+
+def constant_params(graph: Graph) -> dict[str, QuantParams]:
+    """Parameters of every float constant, over its whole range."""
+    return {
+        name: quant_params(float(tensor.data.min()), float(tensor.data.max()))
+        for name, tensor in graph.tensors.items()
+        if tensor.data is not None and tensor.data.dtype.kind == "f" and tensor.size
+    }
 
 
 def _range(histogram: Histogram, find: Callable[[Histogram], tuple[float, float]]) -> tuple[float, float]:

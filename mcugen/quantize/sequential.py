@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
-from mcugen.ops.operator import QuantContext
+from mcugen.ops.operator import QuantContext, clip_bounds
 from mcugen.ops.weighted import float_bias, round_weights
 from mcugen.quantize import rounding
+from mcugen.quantize.bias_correction import correct_bias
 from mcugen.quantize.integer_graph import integer_node
 from mcugen.quantize.layer_data import input_rows, sample_positions, weight_matrix
-from mcugen.quantize.reconstruction import FOLDS, Moments, damped, error_after, fit_bias, fit_weights, moments, shrunk
+from mcugen.quantize.reconstruction import FOLDS, Moments, damped, error_after, fit_weights, moments, shrunk
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -68,9 +69,14 @@ def quantize_sequentially(
     samples: Mapping[str, Array],
     options: RoundingOptions,
     progress: Progress | None = None,
+    *,
+    fixed: Mapping[str, tuple[Array, Array]] | None = None,
 ) -> Rounded:
-    """Choose integer weights and biases in execution order; `samples` are the calibration inputs."""
-    result = Rounded(graph.copy())
+    """Choose integer weights and biases in execution order; `samples` are the calibration inputs.
+
+    `fixed` gives weights by node name that are chosen already.
+    """
+    result = Rounded(graph.copy(), dict(fixed or {}))
     wanted: dict[str, Array] = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
     integers: dict[str, Array] = {}
     for name in graph.inputs:
@@ -81,7 +87,7 @@ def quantize_sequentially(
     for i, node in enumerate(graph.nodes):
         outputs = operator(node.op).evaluate(node, [wanted[name] for name in node.inputs])
         wanted.update(zip(node.outputs, outputs, strict=True))
-        if node.op in FITTED:
+        if node.op in FITTED and node.name not in result.weights:
             x = node.inputs[0]
             _round_node(result, node, activations, wanted[x], integers[x], options, seed=i)
         integers.update(_integer_outputs(result, result.graph.nodes[i], activations, integers))
@@ -106,6 +112,12 @@ def _integer_outputs(
     return dict(zip(node.outputs, outputs, strict=True))
 
 
+def _passed(node: Node, values: Array) -> Array:
+    """Where the fused activation lets values through."""
+    low, high = clip_bounds(node)
+    return np.asarray((values > low) & (values < high))
+
+
 @dataclass(frozen=True)
 class LayerProblem:
     """One layer's rounding problem; see rounding.py for shapes.  `dead` [groups, outputs]: channels that are constant."""
@@ -116,7 +128,14 @@ class LayerProblem:
     dead: Array
     moments: Moments
     power: float
-    rows: int
+    given: Array
+    wanted: Array
+    passed: Array
+    sample: Array
+
+    @property
+    def rows(self) -> int:
+        return len(self.sample)
 
 
 def _layer_problem(
@@ -148,7 +167,10 @@ def _layer_problem(
         ~np.any(plain.reshape(groups, outputs, -1), axis=2),
         moments(given, target - given @ matrix.transpose(0, 2, 1), folds),
         float(((target - target.mean(axis=1, keepdims=True)) ** 2).sum()),
-        len(positions),
+        given,
+        target,
+        _passed(node, target + bias.reshape(groups, 1, outputs)),
+        positions * samples // count,
     )
 
 
@@ -170,7 +192,8 @@ def _round_layer(problem: LayerProblem, options: RoundingOptions) -> tuple[Array
     q = np.where(dead[..., None], 0, q)
     bias = problem.bias
     if options.bias:
-        bias = np.where(dead, bias, bias + fit_bias(q * scales[..., None] - problem.weights, m))
+        error = problem.wanted - problem.given @ (q * scales[..., None]).transpose(0, 2, 1)
+        bias = np.where(dead, bias, bias + correct_bias(error, problem.passed, problem.sample))
     return q, scales, bias, damping
 
 
