@@ -32,6 +32,9 @@ lint: $(READY)  ## style and types
 bench: $(READY)  ## cycles, flash, RAM and stack of the examples, or of MODELS="a.onnx folder ..." on TARGETS="cortex-m4 ..."
 	$(BIN)/mcugen bench $(MODELS) $(foreach target,$(TARGETS),--target $(target))
 
+budgets: $(READY)  ## measure the example models anew and write tests/budget/budgets.json
+	$(BIN)/python tests/budget/measure.py
+
 runtime-test: ## build and test the C kernels alone, without Python
 	$(MAKE) -C runtime_c test
 
@@ -41,4 +44,4 @@ wheel: $(READY)  ## a wheel in dist/
 clean:  ## remove what was built, but not the environment
 	rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
-.PHONY: help demo test lint bench runtime-test wheel clean
+.PHONY: help demo test lint bench budgets runtime-test wheel clean

@@ -1,0 +1,66 @@
+"""Flash, RAM, stack and cycles of the example models on the emulated cores; `make budgets` renews budgets.json."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from mcugen import pipeline
+from mcugen.pipeline import Quantized
+from mcugen.plan.schedule import Goal
+from mcugen.quantize.calibration import load_samples
+from mcugen.run.toolchain import Compiler, find_cross_compiler
+from mcugen.simulation import core_of, simulate_package
+
+ROOT = Path(__file__).parents[2]
+BUDGETS = Path(__file__).with_name("budgets.json")
+MODELS = ("digits", "motion", "tabular")
+ROWS = (
+    ("cortex-m4", "speed"),
+    ("cortex-m4", "balanced"),
+    ("cortex-m4", "size"),
+    ("cortex-m4", "ram"),
+    ("cortex-m", "balanced"),
+    ("cortex-m0plus", "balanced"),
+    ("riscv32", "balanced"),
+)
+KEYS = [f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS]
+
+
+@cache
+def quantized(model: str) -> Quantized:
+    graph = pipeline.load(ROOT / f"examples/{model}/{model}.onnx")
+    return pipeline.quantize(graph, load_samples(graph, ROOT / f"examples/{model}/calib.npz"), effort="fast")
+
+
+def compiler_for(key: str, choice: str) -> Compiler:
+    return find_cross_compiler(core_of(key.split()[1], None), choice)
+
+
+def measure(key: str, choice: str) -> dict[str, int]:
+    """Bytes and cycles for one row of the table."""
+    model, target, optimize = key.split()
+    core = core_of(target, None)
+    compiled = pipeline.compile_model(quantized(model), target=core, goal=Goal(optimize))
+    with tempfile.TemporaryDirectory(prefix="mcugen-") as folder:
+        run = simulate_package(compiled.stage(Path(folder) / model), core, vectors=2, compiler=choice)
+    assert run.cycles is not None
+    return {"flash": run.sizes.flash_total, "ram": run.sizes.arena, "stack": run.stack, "cycles": run.cycles}
+
+
+def measure_all(choices: tuple[str, ...] = ("gcc", "zig")) -> dict[str, dict[str, dict[str, int]]]:
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for choice, key in _pairs(choices):
+        table.setdefault(compiler_for(key, choice).version, {})[key] = measure(key, choice)
+    return table
+
+
+def _pairs(choices: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    return ((choice, key) for choice in choices for key in KEYS)
+
+
+if __name__ == "__main__":
+    BUDGETS.write_text(json.dumps(measure_all(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
