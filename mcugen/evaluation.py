@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ from mcugen.verification import run_integers
 
 Array = npt.NDArray[Any]
 
+Progress = Callable[[int, int], None]
+
 BOOTSTRAPS = 1000
+CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -51,37 +54,59 @@ def sqnr_db(signal: Array, result: Array) -> float:
 
 
 def evaluate_package(
-    package: Package, model: HostModel, samples: Mapping[str, Array], labels: Array | None
+    package: Package,
+    model: HostModel,
+    samples: Mapping[str, Array],
+    labels: Array | None,
+    *,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Run the compiled C and the float model on `samples`; `labels` [N], negative where unknown."""
-    graph, real = package.graph, package.float_graph
-    integers = {name: quantize_input(graph, name, samples[name]) for name in graph.inputs}
-    got = run_integers(package, model, integers)
-    wanted = evaluate(real, samples)
-    logits = logits_before_softmax(graph)
-    expected = reference(graph, integers, keep=[*graph.outputs, *logits])
-    for name in graph.outputs:
-        if not np.array_equal(expected[name].reshape(got[name].shape), got[name]):
-            raise VerificationFailed(f"{package.name}: the compiled C and the reference differ", hint="run `mcugen verify --layers`")
-    pairs = {name: _pair(graph, name, wanted[name], got[name]) for name in graph.outputs}
-    first = pairs[graph.outputs[0]]
-    logit = None
-    if logits and logits[0] in real.tensors:
-        float_logits = evaluate(real, samples, keep=logits)[logits[0]]
-        logit = sqnr_db(*_pair(graph, logits[0], float_logits, expected[logits[0]]))
-    known = np.flatnonzero(labels >= 0) if labels is not None else np.array([], int)
+    """Run the compiled C and the float model on `samples`; `labels` [N], negative where unknown.
+
+    Raises VerificationFailed where the C differs from the reference.
+    """
+    logits = [name for name in logits_before_softmax(package.graph) if name in package.float_graph.tensors]
+    names = [*package.graph.outputs, *logits]
+    count = len(next(iter(samples.values())))
+    parts = []
+    for start in range(0, count, CHUNK):
+        part = {name: array[start : start + CHUNK] for name, array in samples.items()}
+        parts.append(_pairs(package, model, part, names))
+        if progress is not None:
+            progress(min(start + CHUNK, count), count)
+    pairs = {n: tuple(np.concatenate([part[n][side] for part in parts]) for side in (0, 1)) for n in names}
+    first = pairs[names[0]]
     float_class, class_ = (values.argmax(axis=1) for values in first)
+    known = np.flatnonzero(labels >= 0) if labels is not None else np.array([], int)
+    right = None if labels is None or not len(known) else labels[known]
     return Evaluation(
-        samples=len(first[0]),
+        samples=count,
         sqnr_db=sqnr_db(*first),
-        logit_sqnr_db=logit,
+        logit_sqnr_db=sqnr_db(*pairs[logits[0]]) if logits else None,
         median_db=float(np.median([sqnr_db(a, b) for a, b in zip(*first, strict=True)])),
         interval_db=bootstrap_interval(*first),
         argmax_agreement=float(np.mean(float_class == class_)),
-        top1=float(np.mean(class_[known] == labels[known])) if labels is not None and len(known) else None,
-        float_top1=float(np.mean(float_class[known] == labels[known])) if labels is not None and len(known) else None,
-        outputs={name: sqnr_db(*pair) for name, pair in pairs.items()},
+        top1=None if right is None else float(np.mean(class_[known] == right)),
+        float_top1=None if right is None else float(np.mean(float_class[known] == right)),
+        outputs={name: sqnr_db(*pairs[name]) for name in package.graph.outputs},
     )
+
+
+def _pairs(
+    package: Package, model: HostModel, samples: Mapping[str, Array], names: Sequence[str]
+) -> dict[str, tuple[Array, Array]]:
+    """Float and integer results of some samples as real values [N, values], by tensor."""
+    graph = package.graph
+    integers = {name: quantize_input(graph, name, samples[name]) for name in graph.inputs}
+    expected = reference(graph, integers, keep=names)
+    for name, got in run_integers(package, model, integers).items():
+        if not np.array_equal(expected[name].reshape(got.shape), got):
+            raise VerificationFailed(
+                f"{package.name}: the compiled C and the reference differ at output '{name}'",
+                hint="`mcugen verify --layers` names the layer; please report it with the model",
+            )
+    wanted = evaluate(package.float_graph, samples, keep=names)
+    return {name: _pair(graph, name, wanted[name], expected[name]) for name in names}
 
 
 def quantize_input(graph: Graph, name: str, real: Array) -> Array:

@@ -99,7 +99,7 @@ def quantize(
     quantized = pipeline.quantize(real, data, observer=observer, effort=effort, float_graph=before, progress=progress)
     if pruned is not None:
         quantized = replace(quantized, facts={**quantized.facts, "pruning": pruned.report.to_dict()})
-    return quantized if data is not None else pipeline.with_notes(quantized, [SYNTHETIC])
+    return pipeline.with_notes(quantized, [SYNTHETIC]) if quantized.synthetic else quantized
 
 
 def compile(
@@ -153,7 +153,6 @@ def infer(
     *,
     raw: bool = False,
     compiler: str | None = None,
-    progress: Progress | None = None,
 ) -> dict[str, Array]:
     """Outputs `[N, ...]` by name of the compiled C on this computer: float32, or with `raw` integers for integers."""
     package = as_package(folder)
@@ -191,6 +190,7 @@ def evaluate(
     *,
     labels: Array | None = None,
     compiler: str | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Fidelity of the compiled C to the float model on data, and top-1 where there are labels.
 
@@ -206,7 +206,8 @@ def evaluate(
             hint="labels are one integer a sample",
         )
     with verification.on_host(package, compiler=compiler) as model:
-        return evaluation.evaluate_package(package, model, samples, known)
+        step = None if progress is None else lambda done, total: progress("evaluate", done, total)
+        return evaluation.evaluate_package(package, model, samples, known, progress=step)
 
 
 def stored_labels(data: Samples) -> Array | None:
