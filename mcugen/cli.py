@@ -203,7 +203,8 @@ def simulate(folder: Path, as_json: bool, **params: Any) -> None:
 def evaluate(folder: Path, data: Path, compiler: str | None, as_json: bool) -> None:
     """Compare FOLDER's compiled C with the float model on data: SQNR, agreement, top-1."""
     package = mcugen.open_package(folder)
-    result = mcugen.evaluate(package, data, compiler=compiler)
+    with progress_bars() as progress:
+        result = mcugen.evaluate(package, data, compiler=compiler, progress=progress)
     record = {"name": package.name, **result.to_dict()}
     show("evaluate", record, lambda: text.evaluation_text(package.name, result), as_json=as_json)
 
@@ -212,7 +213,8 @@ def evaluate(folder: Path, data: Path, compiler: str | None, as_json: bool) -> N
     short_help="Table of costs of models on targets.",
     epilog=example("mcugen bench examples --target cortex-m4 --target cortex-m0plus"),
 )
-@click.argument("models", type=PATH, nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", type=PATH, nargs=-1, metavar="[MODEL]...")
+@click.option("--kernels", is_flag=True, help="Measure every kind of layer alone instead of models.")
 @click.option("-t", "--target", "targets", multiple=True, default=("cortex-m4",), show_default=True)
 @click.option(
     "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."
@@ -221,13 +223,19 @@ def evaluate(folder: Path, data: Path, compiler: str | None, as_json: bool) -> N
 @EFFORT
 @COMPILER
 @common
-def bench(models: tuple[Path, ...], targets: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def bench(models: tuple[Path, ...], targets: tuple[str, ...], kernels: bool, as_json: bool, **options: Any) -> None:
     """Build and simulate every MODEL (ONNX files, or folders of them) for every target; print one table.
 
-    Calibration data is looked for beside each model: NAME_calib.npz, that of a part of its name, or calib.npz.
+    Calibration data is looked for beside each model: NAME_calib.npz, that of a part of its name, or calib.npz.  With
+    --kernels: cycles per MAC, or per element, of every kind of layer alone, beside CMSIS-NN's figure where there is one.
     """
     from mcugen.bench import bench_models
 
+    if kernels == bool(models):
+        raise click.UsageError("give models, or --kernels")
+    if kernels:
+        _bench_kernels(targets, options["optimize"], options["compiler"], as_json=as_json)
+        return
     with progress_bars() as progress:
         rows = bench_models(models, targets, progress=progress, warn=warn, **options)
     records = [dataclasses.asdict(row) for row in rows]
@@ -238,6 +246,17 @@ def bench(models: tuple[Path, ...], targets: tuple[str, ...], as_json: bool, **o
             if row.error:
                 warn(f"{row.name} on {row.target}: {row.error}")
         click.get_current_context().exit(failed[0])
+
+
+def _bench_kernels(targets: tuple[str, ...], optimize: str, compiler: str | None, *, as_json: bool) -> None:
+    from mcugen.bench_kernels import bench_kernels
+
+    records: list[dict[str, Any]] = []
+    with progress_bars() as progress:
+        for target in targets:
+            rows = bench_kernels(target, optimize=optimize, compiler=compiler, progress=progress)
+            records += [{"target": target, **dataclasses.asdict(row)} for row in rows]
+    show("bench", {"kernels": records}, lambda: [text.kernel_table(records)], as_json=as_json)
 
 
 @main.command(short_help="List the operators.", epilog=example("mcugen ops --json"))

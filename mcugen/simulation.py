@@ -39,6 +39,8 @@ class LayerCost:
     op: str
     variant: str
     macs: int
+    constants: int
+    """Bytes of flash that its weights and tables take."""
     instructions: int
     cycles: int | None
 
@@ -190,7 +192,14 @@ def _result(package: Package, target: Target, compiler: Compiler, vectors: int, 
     assert run.instructions is not None and run.stack is not None
     costs = tuple(
         LayerCost(
-            layer["index"], layer["name"], layer["op"], layer["variant"], layer["macs"], step.instructions, step.cycles
+            index=layer["index"],
+            name=layer["name"],
+            op=layer["op"],
+            variant=layer["variant"],
+            macs=layer["macs"],
+            constants=layer["constants"],
+            instructions=step.instructions,
+            cycles=step.cycles,
         )
         for step in run.steps
         for layer in layers[step.index : step.index + 1]

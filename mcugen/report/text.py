@@ -143,7 +143,7 @@ def simulation_text(result: Simulation) -> Lines:
     code = f"code {bytes_text(sizes.code + sizes.runtime)}"
     rows.add_row("flash", f"{bytes_text(sizes.flash_total)} (weights {bytes_text(sizes.weights)}, {code})")
     rows.add_row("RAM", f"{bytes_text(sizes.arena)} arena, {bytes_text(result.stack)} stack")
-    layers = table(">#", "layer", "kernel", ">MACs", ">cycles", ">share", ">cycles/MAC")
+    layers = table(">#", "layer", "kernel", ">MACs", ">cycles", ">share", ">cycles/MAC", ">constants")
     for layer in result.layers:
         share = layer.instructions / result.instructions
         if layer.cycles is not None and result.cycles:
@@ -156,6 +156,7 @@ def simulation_text(result: Simulation) -> Lines:
             "-" if layer.cycles is None else f"{layer.cycles:,}",
             f"{share:.0%}",
             ratio_text(layer.cycles_per_mac),
+            bytes_text(layer.constants),
         )
     return [rows, "", layers]
 
@@ -200,6 +201,24 @@ def bench_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             bytes_text(flash["code"] + flash["runtime"]),
             bytes_text(row["ram"]["arena"]),
             bytes_text(row["stack"]),
+        )
+    return result
+
+
+def kernel_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a kind of layer: what it costs alone."""
+    result = table("target", "layer", "kernel", ">MACs", ">elements", ">cycles", ">each", "", ">CMSIS-NN")
+    for row in rows:
+        result.add_row(
+            row["target"],
+            row["layer"],
+            row["kernel"],
+            count_text(row["macs"]),
+            count_text(row["elements"]),
+            f"{row['cycles']:,}",
+            f"{row['per_unit']:.2f}",
+            f"a {row['unit']}",
+            "-" if row["cmsis_nn"] is None else f"{row['cmsis_nn']:g}",
         )
     return result
 
