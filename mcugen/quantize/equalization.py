@@ -7,20 +7,25 @@ pools, reshapes) is scaled along, and the exponent is chosen by the noise that i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.execute import evaluate_batches
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
+from mcugen.quantize.headroom import Tails, peak_count, range_with_headroom
 
 Array = npt.NDArray[Any]
 
-EXPONENTS = (0.0, 0.25, 0.5)
+EXPONENTS = (0.25, 0.5)
+WORTHWHILE = 0.6
+"""The part of the noise without scaling that may remain: the estimate knows no saturation of unseen samples, which grows
+with every channel that comes near the range's end."""
 SMALLEST_CHANNEL = 2.0**-9
 """Channels below this part of the tensor's range round to zero (half a step of 255): they are left as they are, not revived."""
 ROUNDED_WEIGHT_NOISE = 0.5
@@ -38,16 +43,20 @@ class ChannelGroup:
     readers: tuple[Node, ...]
 
 
-def equalize(graph: Graph, channel_ranges: Mapping[str, Array], channel_power: Mapping[str, Array]) -> Graph:
-    """The same function with channels rescaled between layers.
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Of every activation and index of its last axis: the magnitude to be represented, and the variance."""
 
-    `channel_ranges[name]`: the largest magnitude per index of the last axis of every activation, over calibration data;
-    `channel_power[name]`: their variance.
-    """
+    ranges: Mapping[str, Array]
+    variances: Mapping[str, Array]
+
+
+def equalize(graph: Graph, channels: ChannelStatistics) -> Graph:
+    """The same function with channels rescaled between layers."""
     result = graph.copy()
     importance = channel_importance(graph)
     for group in channel_groups(graph):
-        scale = _choose_scale(result, group, channel_ranges, channel_power, importance)
+        scale = _choose_scale(result, group, channels, importance)
         if scale is not None:
             _apply(result, group, scale)
     return result
@@ -155,25 +164,22 @@ def _group_range(group: ChannelGroup, name: str, ranges: Mapping[str, Array]) ->
 
 
 def _choose_scale(
-    graph: Graph,
-    group: ChannelGroup,
-    ranges: Mapping[str, Array],
-    power: Mapping[str, Array],
-    importance: Mapping[str, Array],
+    graph: Graph, group: ChannelGroup, channels: ChannelStatistics, importance: Mapping[str, Array]
 ) -> Array | None:
     """The best scale vector of the family `range^-exponent`, by `_expected_noise`; None for no scaling."""
-    spans = {name: _group_range(group, name, ranges) for name in group.tensors}
+    spans = {name: _group_range(group, name, channels.ranges) for name in group.tensors}
     largest = np.max([span / max(float(span.max()), 1e-30) for span in spans.values()], axis=0)
     live = largest >= SMALLEST_CHANNEL
     if not live.any():
         return None
-    best: tuple[float, Array | None] = (np.inf, None)
+    plain = np.ones(group.channels)
+    best: tuple[float, Array | None] = (WORTHWHILE * _expected_noise(graph, group, spans, channels.variances, importance, plain), None)
     for exponent in EXPONENTS:
         scale = np.where(live, np.maximum(largest, SMALLEST_CHANNEL) ** -exponent, 1.0)
         scale = 2.0 ** (np.rint(np.log2(scale) * 16) / 16)
-        noise = float(f"{_expected_noise(graph, group, spans, power, importance, scale):.4g}")
+        noise = float(f"{_expected_noise(graph, group, spans, channels.variances, importance, scale):.4g}")
         if noise < best[0]:
-            best = (noise, scale if exponent else None)
+            best = (noise, scale)
     return best[1]
 
 
@@ -181,7 +187,7 @@ def _expected_noise(
     graph: Graph,
     group: ChannelGroup,
     spans: Mapping[str, Array],
-    power: Mapping[str, Array],
+    variances: Mapping[str, Array],
     importance: Mapping[str, Array],
     scale: Array,
 ) -> float:
@@ -198,7 +204,7 @@ def _expected_noise(
         peak = spread(node, graph, np.abs(weights).reshape(len(weights), -1, weights.shape[-1]).max(axis=1)) / s
         connected = spread(node, graph, np.ones((len(weights), weights.shape[-1])))
         taps = weights[0].size / weights.shape[-1]
-        energy = connected @ (power[name] * s**2)
+        energy = connected @ (variances[name] * s**2)
         weight_step = peak.max(axis=1) / 127
         total += ROUNDED_WEIGHT_NOISE * taps * float(out @ (weight_step**2 / 12 * energy))
     return total
@@ -236,3 +242,39 @@ def _replace(graph: Graph, node: Node, place: int, data: Array) -> None:
     new = graph.add_constant(f"{node.name}.equalized", data.astype(np.float32))
     inputs = tuple(new if i == place else n for i, n in enumerate(current.inputs))
     graph.nodes[index] = replace(current, inputs=inputs)
+
+
+def channel_statistics(
+    graph: Graph, samples: Mapping[str, Array], progress: Callable[[int, int], None] | None = None
+) -> ChannelStatistics:
+    """Statistics of all activations over the samples, with headroom for unseen ones; one pass."""
+    names = [name for name in graph.activations() if graph.tensors[name].shape]
+    done, total = 0, len(next(iter(samples.values())))
+    kept = peak_count(total) + 1
+    largest = {name: np.zeros((0, graph.tensors[name].shape[-1])) for name in names}
+    sums = {name: np.zeros((2, graph.tensors[name].shape[-1])) for name in names}
+    rows = dict.fromkeys(names, 0)
+    for batch in evaluate_batches(graph, samples, keep=names):
+        for name in names:
+            flat = batch[name].reshape(-1, batch[name].shape[-1])
+            largest[name] = _largest_rows(largest[name], np.abs(flat), kept)
+            sums[name] += (flat.sum(axis=0, dtype=np.float64), np.einsum("ij,ij->j", flat, flat, dtype=np.float64))
+            rows[name] += len(flat)
+        done += len(batch[graph.inputs[0]])
+        if progress is not None:
+            progress(min(done, total), total)
+    variances = {name: np.maximum(s[1] / rows[name] - (s[0] / rows[name]) ** 2, 0.0) for name, s in sums.items()}
+    return ChannelStatistics({name: _with_headroom(graph, name, largest[name], total) for name in names}, variances)
+
+
+def _largest_rows(known: Array, values: Array, count: int) -> Array:
+    """The `count` largest of each column of both, descending."""
+    if len(values) > count:
+        values = np.partition(values, len(values) - count, axis=0)[-count:]
+    return -np.sort(-np.concatenate([known, values]), axis=0)[:count]
+
+
+def _with_headroom(graph: Graph, name: str, largest: Array, samples: int) -> Array:
+    elements = max(1, graph.tensors[name].size // graph.tensors[name].shape[-1])
+    tails = (Tails(column, np.zeros(len(column)), samples, elements) for column in largest.T)
+    return np.array([range_with_headroom(tail)[1] for tail in tails])

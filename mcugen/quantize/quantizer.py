@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.execute import evaluate, evaluate_batches
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
 from mcugen.quantize.calibration import choose_activations, observe
-from mcugen.quantize.equalization import equalize
-from mcugen.quantize.headroom import range_with_headroom
+from mcugen.quantize.equalization import channel_statistics, equalize
+from mcugen.quantize.headroom import observe_tails, range_with_headroom
 from mcugen.quantize.integer_graph import integer_graph
+from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import quant_params
 from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
-METHODS = ("equalize", "headroom", "fit", "bias", "feedback", "scales", "descent", "follow")
+METHODS = ("equalize", "headroom", "ranges", "fit", "bias", "feedback", "scales", "descent", "follow")
 """What can be switched off, in the order in which it acts; the ablation table has one row for each."""
 EFFORTS: Mapping[str, tuple[int, float, int]] = {
     "fast": (48, 0.0, 1_000_000),
@@ -31,6 +31,7 @@ EFFORTS: Mapping[str, tuple[int, float, int]] = {
     "max": (512, 3.0, 8_000_000),
 }
 """Samples that the layers are fitted on, rounds of coordinate descent per weight of a row, values of a layer's sampled rows."""
+SEARCH_SAMPLES = 64
 PERCENT = 100
 
 
@@ -72,13 +73,15 @@ def quantize_graph(
     count, sweeps, row_values = EFFORTS[effort]
     on = {name: name in methods for name in METHODS}
     if on["equalize"]:
-        ranges, variances = channel_statistics(graph, samples, _part(progress, 0, 15))
-        graph = equalize(graph, ranges, variances)
+        graph = equalize(graph, channel_statistics(graph, samples, _part(progress, 0, 15)))
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
     activations = choose_activations(graph, histograms, observer_name=plain)
     if observer == "auto" and on["headroom"]:
-        activations |= output_activations(graph, samples)
+        activations = share_parameters(graph, activations | activations_with_headroom(graph, samples))
+    if observer == "auto" and on["ranges"]:
+        few = spread_samples(samples, SEARCH_SAMPLES)
+        activations = share_parameters(graph, activations | search_ranges(graph, few, activations, graph.inputs))
     options = RoundingOptions(
         fit=on["fit"],
         bias=on["bias"],
@@ -109,52 +112,31 @@ def spread_samples(samples: Mapping[str, Array], count: int) -> dict[str, Array]
     return {name: array[index] for name, array in samples.items()}
 
 
-def channel_statistics(
-    graph: Graph, samples: Mapping[str, Array], progress: Progress | None = None
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Per activation and index of its last axis: the largest magnitude and the variance over the samples; one pass."""
-    names = [name for name in graph.activations() if graph.tensors[name].shape]
-    largest = {name: np.zeros(graph.tensors[name].shape[-1]) for name in names}
-    sums = {name: np.zeros((2, graph.tensors[name].shape[-1])) for name in names}
-    rows = dict.fromkeys(names, 0)
-    done, total = 0, len(next(iter(samples.values())))
-    for batch in evaluate_batches(graph, samples, keep=names):
-        for name in names:
-            flat = batch[name].reshape(-1, batch[name].shape[-1])
-            largest[name] = np.maximum(largest[name], np.abs(flat).max(axis=0))
-            sums[name] += (flat.sum(axis=0, dtype=np.float64), np.einsum("ij,ij->j", flat, flat, dtype=np.float64))
-            rows[name] += len(flat)
-        done += len(batch[graph.inputs[0]])
-        if progress is not None:
-            progress(min(done, total), total)
-    variances = {name: np.maximum(s[1] / rows[name] - (s[0] / rows[name]) ** 2, 0.0) for name, s in sums.items()}
-    return largest, variances
+def observed_tensors(graph: Graph) -> list[str]:
+    """The tensors that have a range of their own: the graph's inputs aside, what operators do not fix or share."""
+    return [
+        name
+        for node in graph.nodes
+        for name in node.outputs
+        if operator(node.op).output_quant(node, graph) == "observe"
+    ]
 
 
-def output_tensors(graph: Graph) -> list[str]:
-    """The tensors whose ranges the outputs have: outputs with a range of their own, and the inputs of a softmax that is one."""
-    found: list[str] = []
-    names = list(graph.outputs)
-    producers = graph.producers()
-    while names:
-        node = producers.get(name := names.pop(0))
-        if node is None:
-            continue
-        if operator(node.op).output_quant(node, graph) == "observe":
-            found.append(name)
-        else:
-            names.append(node.inputs[0])
-    return list(dict.fromkeys(found))
-
-
-def output_activations(graph: Graph, samples: Mapping[str, Array]) -> dict[str, QuantParams]:
-    """The outputs' tensors with headroom for unseen samples."""
-    names = output_tensors(graph)
-    values = evaluate(graph, samples, keep=names)
+def activations_with_headroom(graph: Graph, samples: Mapping[str, Array]) -> dict[str, QuantParams]:
+    """Parameters of the observed tensors, with headroom for unseen samples."""
     producers = graph.producers()
     chosen = {}
-    for name in names:
-        low, high = range_with_headroom(values[name].reshape(len(values[name]), -1))
+    for name, tails in observe_tails(graph, samples, observed_tensors(graph)).items():
+        low, high = range_with_headroom(tails)
         bound_low, bound_high = clip_bounds(producers[name])
         chosen[name] = quant_params(max(low, bound_low), min(high, bound_high))
     return chosen
+
+
+def share_parameters(graph: Graph, activations: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    """The same, with every tensor that must have its node's input's parameters given those."""
+    shared = dict(activations)
+    for node in graph.nodes:
+        if operator(node.op).output_quant(node, graph) == "same":
+            shared.update(dict.fromkeys(node.outputs, shared[node.inputs[0]]))
+    return shared
