@@ -31,10 +31,12 @@ from mcugen.passes.fuse_clip import fuse_clip
 from mcugen.passes.merge_reshapes import merge_reshapes
 from mcugen.passes.move_transposes import move_transposes
 from mcugen.passes.remove_dead_channels import dead_channel_report, remove_dead_channels
+from mcugen.passes.use_tflite_arithmetic import use_tflite_arithmetic
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Program
 from mcugen.quantize.calibration import synthetic_samples
 from mcugen.quantize.imported import import_notes, is_imported, quantize_imported, random_samples
+from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.quantizer import quantize_graph
 from mcugen.report.json_report import build_report, json_text
 from mcugen.targets import Target, load_target
@@ -89,6 +91,7 @@ def quantize(
     *,
     observer: str = "auto",
     effort: str = "default",
+    arithmetic: str = "default",
     float_graph: Graph | None = None,
     progress: Progress | None = None,
 ) -> Quantized:
@@ -96,39 +99,27 @@ def quantize(
 
     `observer` and `effort` are `quantize_graph`'s.  `float_graph` is the model to be compared with, where `graph` has
     been pruned.  A model that names parameters of its own keeps them, and needs no samples where it names all.
+    `arithmetic`: "default", or "tflite" for the integers of TensorFlow Lite's reference kernels.
     """
-    if is_imported(graph):
-        return _quantize_imported(graph, samples, observer=observer, float_graph=float_graph, progress=progress)
-    data = samples if samples is not None else synthetic_samples(graph)
-    model = quantize_graph(graph, data, observer=observer, effort=effort, progress=_staged(progress, "quantize"))
+    imported = is_imported(graph)
+    data = samples if samples is not None else (random_samples if imported else synthetic_samples)(graph)
+    step = _staged(progress, "quantize")
+    if imported:
+        model = quantize_imported(graph, data, observer=observer, progress=step)
+    else:
+        model = quantize_graph(graph, data, observer=observer, effort=effort, progress=step)
+    if arithmetic == "tflite":
+        source = use_tflite_arithmetic(model.source)
+        model = replace(model, graph=integer_graph(source, model.activations, model.weights))
     integer = remove_dead_channels(model.graph)
     facts = {
         "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
         "quantization": [asdict(note) for note in model.notes],
     }
-    options = {"observer": observer, "effort": effort}
-    return Quantized(integer, float_graph or graph, data, samples is None, options=options, facts=facts)
-
-
-def _quantize_imported(
-    graph: Graph,
-    samples: Mapping[str, Array] | None,
-    *,
-    observer: str,
-    float_graph: Graph | None,
-    progress: Progress | None,
-) -> Quantized:
-    data = samples if samples is not None else random_samples(graph)
-    model = quantize_imported(graph, data, observer=observer, progress=_staged(progress, "quantize"))
-    integer = remove_dead_channels(model.graph)
-    facts = {
-        "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
-        "quantization": [asdict(note) for note in model.notes],
-    }
-    notes = tuple(import_notes(graph))
-    return Quantized(
-        integer, float_graph or graph, data, samples is None and bool(notes), notes, {"observer": observer}, facts
-    )
+    options = {"observer": observer, "effort": effort, "arithmetic": arithmetic}
+    notes = tuple(import_notes(graph)) if imported else ()
+    synthetic = samples is None and (bool(notes) or not imported)
+    return Quantized(integer, float_graph or graph, data, synthetic, notes, options, facts)
 
 
 def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
