@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mcugen.kernels.conv2d_1x1_dsp import is_pointwise
 from mcugen.kernels.conv2d_dsp import convolution_params, pixel_overlap
-from mcugen.kernels.cost_scalar import column_cycles, matmul_cycles
+from mcugen.kernels.cost_scalar import column_cycles, matmul_cycles, window_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_scalar import pack_stream
 from mcugen.program import KernelCall
@@ -31,6 +31,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         params = {"pixels": pixels} | {field: params[field] for field in kept}
     steps = -(-layer.depth // 4)
     bytewise = not pointwise and layer.in_c % 4 != 0
+    column = column_cycles(layer.in_c, aligned=layer.in_c % 4 == 0)
+    unpacking = pixels * column if pointwise else window_cycles(layer)
     yield KernelCall(
         function=f"mcugen_{name}",
         headers=(f"{name}.h",),
@@ -38,16 +40,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         constants={"weights": stream},
         scratch=(20 if bytewise else 16) * steps,
         overlap={0: pixel_overlap(layer, 2)},
-        cycles=matmul_cycles(steps, layer.out_c, pixels) + pixels * window_cycles(layer, steps),
+        cycles=matmul_cycles(steps, layer.out_c, pixels) + unpacking,
         code_bytes=150 if pointwise else 250,
         variant="scalar",
     )
-
-
-def window_cycles(layer: ConvLayer, steps: int) -> float:
-    """Unpacking one window."""
-    if is_pointwise(layer):
-        return column_cycles(steps)
-    runs = layer.kernel_h * (1 if layer.dilation_w == 1 else layer.kernel_w)
-    copied = 0 if layer.in_c % 4 == 0 else 5 * layer.depth
-    return 60 + 100 * runs + 20 * steps + copied

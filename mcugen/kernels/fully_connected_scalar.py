@@ -34,7 +34,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         constants={"weights": stream},
         scratch=8 * steps,
         overlap={0: -layer.depth},
-        cycles=column_cycles(steps) + matvec_cycles(steps, layer.out_c),
+        cycles=column_cycles(layer.depth, aligned=True) + matvec_cycles(steps, layer.out_c),
         code_bytes=100,
         variant="scalar",
     )
