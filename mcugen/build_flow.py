@@ -64,10 +64,10 @@ def build_with(
     warn = warn or _ignore
     target = load_target(options.target)
     name = pipeline.c_identifier(options.name or model.stem)
-    output = options.output or Path("build") / name
+    output = Path(options.output or Path("build") / name)
     check_place(output)
     host = _host_compiler(options)
-    dump = Dump(options.dump)
+    dump = Dump(None if options.dump is None else Path(options.dump))
     quantized = prepare(model, options, dump=dump, progress=progress)
     for note in quantized.notes:
         warn(note)

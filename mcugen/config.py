@@ -36,7 +36,7 @@ class BuildOptions:
     the graph; `compiler` is gcc, clang, zig or a path.
     """
 
-    output: Path | None = None
+    output: str | Path | None = None
     target: str = "cortex-m"
     calibrate: Any = None
     name: str | None = None
@@ -54,7 +54,7 @@ class BuildOptions:
     compiler: str | None = None
     verify: bool = True
     layers: bool = False
-    dump: Path | None = None
+    dump: str | Path | None = None
 
     @property
     def goal(self) -> Goal:

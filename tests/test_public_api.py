@@ -105,7 +105,7 @@ def test_build_does_it_all(tmp_path: Path) -> None:
         "calibrate": images(),
         "target": "cortex-m0",
         "name": "Small Digits",
-        "output": tmp_path / "out",
+        "output": str(tmp_path / "out"),
     }
     built = mcugen.build(DIGITS, progress=progress, warn=warnings.append, **options)
     assert built.folder == tmp_path / "out" and built.package.name == "small_digits" and warnings == []
