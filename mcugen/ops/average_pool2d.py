@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_s8
 from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
+from mcugen.kernels.pool_dsp import pool_overlap
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, integer_bounds
 from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts, taps
@@ -93,11 +94,13 @@ class AveragePool2d(PoolOperator):
         if len(node.inputs) > 3:
             constants["divisor_class"] = graph.constant(node.inputs[3])
         fields = ("in_zero_point", "out_zero_point", "act_min", "act_max")
+        geometry = pool_geometry(node, graph)
         call = KernelCall(
             "mcugen_average_pool2d_s8",
             ("average_pool2d_s8.h",),
-            pool_geometry(node, graph) | {field: int(node.attrs[field]) for field in fields},
+            geometry | {field: int(node.attrs[field]) for field in fields},
             constants,
+            overlap={0: pool_overlap(geometry)},
             cycles=taps(node, graph) * 6.0 + graph.tensors[node.outputs[0]].size * 20.0,
             code_bytes=260,
         )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.kernels import variants
+from mcugen.kernels.pool_dsp import pool_overlap
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext
 from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, taps
@@ -60,10 +61,12 @@ class MaxPool2d(PoolOperator):
         return self.evaluate(node, inputs)
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
+        geometry = pool_geometry(node, graph)
         call = KernelCall(
             "mcugen_max_pool2d_s8",
             ("max_pool2d_s8.h",),
-            pool_geometry(node, graph) | {"flip": -1 if node.attrs["minimum"] else 0},
+            geometry | {"flip": -1 if node.attrs["minimum"] else 0},
+            overlap={0: pool_overlap(geometry)},
             cycles=taps(node, graph) * 7.0 + graph.tensors[node.outputs[0]].size * 12.0,
             code_bytes=200,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
 
 from mcugen.graph import Graph
 from mcugen.plan import model as memory
@@ -14,9 +16,12 @@ from mcugen.program import Buffer, Program
 from mcugen.targets import Target
 
 GOAL_WEIGHTS = {"speed": 0.0, "balanced": 1.0, "size": 16.0, "ram": 1.0}
+RAM_WEIGHTS = {"speed": 0.0, "balanced": 0.02, "size": 0.02, "ram": 0.1}
 ORDER_EFFORT = 50_000
 BALANCED_SLOWER = 0.02
 """The fraction of cycles and flash that `balanced` gives for an arena smaller by a larger one."""
+RAM_PRICE = 10.0
+"""How many per cent of cycles and flash `ram` gives at most for one per cent of the arena, where no limit asks for more."""
 
 
 @dataclass(frozen=True)
@@ -41,32 +46,35 @@ def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Pro
     graph, choices = replace(graph, nodes=[c.node for c in order]), order
     by_node = {options[i][0].node.name: options[i] for i in range(len(options))}
     layout = settle(graph, choices, target)
-    wanted = goal.ram if goal.ram is not None else (0 if goal.optimize == "ram" else None)
-    if wanted is not None and layout.peak > wanted:
-        choices, layout, traded = reduce_ram(graph, choices, by_node, layout, target, wanted=wanted)
+    exchange = partial(reduce_ram, graph, options=by_node, target=target)
+    if goal.optimize == "balanced":
+        choices, layout, traded = exchange(choices, layout=layout, budget=BALANCED_SLOWER, price=1.0)
         notes += traded
-    elif goal.optimize == "balanced":
-        choices, layout, traded = reduce_ram(graph, choices, by_node, layout, target, slower=BALANCED_SLOWER)
+    elif goal.optimize == "ram":
+        choices, layout, traded = exchange(choices, layout=layout, price=RAM_PRICE)
+        notes += traded
+    if goal.ram is not None and layout.peak > goal.ram:
+        choices, layout, traded = exchange(choices, layout=layout, wanted=goal.ram)
         notes += traded
     return _program(graph, choices, layout, target, name, notes)
 
 
 def choose_kernels(options: Sequence[Sequence[Choice]], goal: Goal) -> tuple[list[Choice], tuple[str, ...]]:
     """One choice a node by the goal's weights, moved towards smaller or faster ones where a limit asks for it."""
-    weight = GOAL_WEIGHTS[goal.optimize]
-    choices = cheapest(options, weight)
+    weight, ram_weight = GOAL_WEIGHTS[goal.optimize], RAM_WEIGHTS[goal.optimize]
+    choices = cheapest(options, weight, ram_weight=ram_weight)
     notes: list[str] = []
     if goal.flash is not None:
         for heavier in (w for w in FLASH_WEIGHTS if w > weight):
             if total_flash(choices) <= goal.flash:
                 break
-            choices = cheapest(options, heavier)
+            choices = cheapest(options, heavier, ram_weight=ram_weight)
             notes = [f"kernels were chosen for size to keep {goal.flash} bytes of flash"]
     if goal.cycles is not None:
         for lighter in (w for w in reversed(FLASH_WEIGHTS) if w < weight):
             if total_cycles(choices) <= goal.cycles:
                 break
-            choices = cheapest(options, lighter)
+            choices = cheapest(options, lighter, ram_weight=ram_weight)
             notes = [f"kernels were chosen for speed to keep {goal.cycles} cycles"]
     return choices, tuple(notes)
 
@@ -94,46 +102,65 @@ def ordered(graph: Graph, choices: Sequence[Choice]) -> list[Choice]:
 def reduce_ram(
     graph: Graph,
     choices: list[Choice],
+    *,
     options: dict[str, list[Choice]],
     layout: Layout,
     target: Target,
-    *,
     wanted: int = 0,
-    slower: float | None = None,
+    budget: float = inf,
+    price: float = inf,
 ) -> tuple[list[Choice], Layout, tuple[str, ...]]:
     """Exchange kernels at the peak for ones with less scratch or more overlap, the cheapest gain first, until `wanted` fits.
 
-    With `slower`, cycles and flash may grow by no larger fraction of the program's than that, and by none that is larger
-    than the fraction of the arena that is gained.
+    `budget` is the fraction by which cycles and flash together may grow, `price` the largest fraction for each that the arena
+    shrinks by.
     """
-    notes: list[str] = []
     cycles, flash = max(1.0, total_cycles(choices)), max(1, total_flash(choices))
-    spent = 0.0
-    while layout.peak > wanted:
-        best: tuple[float, float, int, Choice, Layout] | None = None
-        for place in layout.nodes_at_peak:
-            now = choices[place].lowering
-            for option in options[choices[place].node.name]:
-                if option.lowering is now:
+    accepted = now = _Exchanged(tuple(choices), layout, 0.0, ())
+    while now.layout.peak > wanted:
+        best: tuple[float, _Exchanged] | None = None
+        for place in now.layout.nodes_at_peak:
+            for option in options[now.choices[place].node.name]:
+                trial = _exchange(graph, now, place, option, target, scale=(cycles, flash))
+                if trial is None or trial.cost > budget:
                     continue
-                cost = max(0.0, option.lowering.cycles - now.cycles) / cycles
-                cost += max(0, option.lowering.flash - now.flash) / flash
-                if slower is not None and spent + cost > slower:
-                    continue
-                trial = [option if i == place else c for i, c in enumerate(choices)]
-                moved = lay_out(graph, trial, target, apart=layout.apart)
-                gain = layout.peak - moved.peak + (layout.steps_at_peak - moved.steps_at_peak) / 1000
-                worth = gain > 0 and (slower is None or cost <= gain / layout.peak)
-                if worth and (best is None or cost / gain < best[0]):
-                    best = (cost / gain, cost, place, option, moved)
+                fewer = now.layout.steps_at_peak - trial.layout.steps_at_peak
+                gain = now.layout.peak - trial.layout.peak + fewer / 1000
+                if gain > 0 and (best is None or (trial.cost - now.cost) / gain < best[0]):
+                    best = ((trial.cost - now.cost) / gain, trial)
         if best is None:
             break
-        _, cost, place, option, layout = best
-        spent += cost
-        choices = [option if i == place else c for i, c in enumerate(choices)]
-        layout = settle(graph, choices, target, apart=layout.apart)
-        notes.append(f"'{option.node.name}' runs {option.lowering.calls[0].function} to need less RAM")
-    return choices, layout, tuple(dict.fromkeys(notes))
+        settled = settle(graph, best[1].choices, target, apart=best[1].layout.apart)
+        now = replace(best[1], layout=settled)
+        # exchanges that gain nothing alone are taken together with the one that makes them worth it
+        gained = (accepted.layout.peak - now.layout.peak) / layout.peak
+        if now.layout.peak <= wanted or gained > 0 and now.cost - accepted.cost <= price * gained:
+            accepted = now
+    return list(accepted.choices), accepted.layout, tuple(dict.fromkeys(accepted.notes))
+
+
+@dataclass(frozen=True)
+class _Exchanged:
+    """What exchanges have led to, and what they cost together, in fractions of the program's cycles and flash."""
+
+    choices: tuple[Choice, ...]
+    layout: Layout
+    cost: float
+    notes: tuple[str, ...]
+
+
+def _exchange(
+    graph: Graph, now: _Exchanged, place: int, option: Choice, target: Target, *, scale: tuple[float, float]
+) -> _Exchanged | None:
+    """The program with another option at one place; None where it is the one that is there."""
+    old, new = now.choices[place].lowering, option.lowering
+    if new is old:
+        return None
+    cost = max(0.0, new.cycles - old.cycles) / scale[0] + max(0, new.flash - old.flash) / scale[1]
+    choices = (*now.choices[:place], option, *now.choices[place + 1 :])
+    layout = lay_out(graph, choices, target, apart=now.layout.apart)
+    note = f"'{option.node.name}' runs {new.calls[0].function} to need less RAM"
+    return _Exchanged(choices, layout, now.cost + cost, (*now.notes, note))
 
 
 def _program(

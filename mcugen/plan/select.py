@@ -26,6 +26,8 @@ class Choice:
     node: Node
     lowering: Lowering
     branches: tuple[tuple[str, Lowering], ...]
+    need: int = 0
+    """Bytes that the node takes while it runs, at the least: its operands, less what they may share, and scratch."""
 
 
 def alternatives(graph: Graph, target: Target) -> list[list[Choice]]:
@@ -54,17 +56,18 @@ def _dominates(first: Lowering, second: Lowering) -> bool:
 
 
 def _figures(lowering: Lowering) -> tuple[float, ...]:
-    """Cycles, flash, scratch, and how far each call keeps its output from its first two inputs."""
-    distances = []
+    """Cycles, flash, scratch, how far each call keeps its output from its first two inputs, and if not in their place."""
+    distances: list[int] = []
     for i in (0, 1):
-        allowed = [0 if call.in_place == i else call.overlap.get(i, 1 << 30) for call in lowering.calls]
-        distances.append(max(allowed, default=0))
+        allowed = [call.overlap.get(i, 1 << 30) for call in lowering.calls]
+        places = [call.in_place != i and distance > 0 for call, distance in zip(lowering.calls, allowed, strict=True)]
+        distances += (max(allowed, default=0), int(any(places)))
     return (lowering.cycles, lowering.flash, lowering.scratch, *distances)
 
 
 def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Choice:
     if lowering.view or not target.generic:
-        return Choice(node, lowering, (("", lowering),))
+        return Choice(node, lowering, (("", lowering),), _need(node, graph, [lowering]))
     branches: list[tuple[str, Lowering]] = []
     for i, (condition, variant) in enumerate(FEATURES):
         if variant in target.variants:
@@ -80,7 +83,23 @@ def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Cho
     branches.append(("", _fastest(node, graph, target, EVERY_CORE, lowering)))
     # a branch that runs what the next one runs anyway needs no condition
     kept = [b for b, after in zip(branches, branches[1:], strict=False) if _functions(b[1]) != _functions(after[1])]
-    return Choice(node, lowering, (*kept, branches[-1]))
+    return Choice(node, lowering, (*kept, branches[-1]), _need(node, graph, [one for _, one in branches]))
+
+
+def _need(node: Node, graph: Graph, lowerings: Sequence[Lowering]) -> int:
+    if lowerings[0].view:
+        return 0
+    sizes = [graph.tensors[name].nbytes for name in node.inputs if not graph.is_constant(name)]
+    written = sum(graph.tensors[name].nbytes for name in node.outputs)
+    calls = [one.calls[0] for one in lowerings if len(one.calls) == 1]
+    shared = 0
+    for i, size in enumerate(sizes if len(calls) == len(lowerings) else ()):
+        if all(call.in_place == i or call.overlap.get(i, 1) <= 0 for call in calls):
+            shared = max(shared, min(size, written))
+        elif all(i in call.overlap for call in calls):
+            distance = max(0, *(call.overlap[i] for call in calls))
+            shared = max(shared, size + written - max(written, size + distance))
+    return sum(sizes) + written - shared + max(one.scratch for one in lowerings)
 
 
 def _fastest(node: Node, graph: Graph, target: Target, variants: tuple[str, ...], like: Lowering) -> Lowering:
@@ -92,19 +111,24 @@ def _functions(lowering: Lowering) -> list[str]:
     return [call.function for call in lowering.calls]
 
 
-def cheapest(options: Sequence[Sequence[Choice]], flash_weight: float) -> list[Choice]:
+def cheapest(
+    options: Sequence[Sequence[Choice]], flash_weight: float, *, ram_weight: float = 0.0
+) -> list[Choice]:
     """For each node the option with the least share of the model's cycles plus `flash_weight` times its share of the flash.
 
-    Shares are of the fastest program's totals, so that the weight has the same meaning for every model.
+    Shares are of the fastest program's totals, so that the weight has the same meaning for every model; `ram_weight` is for
+    the fraction by which a node takes more RAM than the neediest node must.
     """
     fastest = [min(choices, key=lambda c: (c.lowering.cycles, c.lowering.flash)) for choices in options]
     cycles = max(1.0, total_cycles(fastest))
     smallest = [min(choices, key=lambda c: (c.lowering.flash, c.lowering.cycles)) for choices in options]
     flash = max(1.0, float(total_flash(smallest)))
+    floor = max([1, *(min(choice.need for choice in choices) for choices in options)])
 
     def price(choice: Choice) -> tuple[float, float]:
         one = choice.lowering
-        return (one.cycles / cycles + flash_weight * one.flash / flash, one.scratch)
+        excess = max(0, choice.need - floor) / floor
+        return (one.cycles / cycles + flash_weight * one.flash / flash + ram_weight * excess, one.scratch)
 
     return [min(choices, key=price) for choices in options]
 

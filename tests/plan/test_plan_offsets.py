@@ -230,3 +230,14 @@ def test_nothing_to_plan() -> None:
 def test_contradictions_are_named(buffers, overlaps, aliases, says) -> None:
     with pytest.raises(PlanError, match=says):
         plan_offsets(buffers, overlaps, aliases)
+
+
+def test_local_search_leaves_a_backward_plan_alone() -> None:
+    """The exact search may end with a backward kernel; improving that by forward placements would mix the two."""
+    buffers = [Buffer(f"none{i}", 0, 0, 0, align=1) for i in range(2)]
+    buffers += [Buffer(name, 2, 2, 2, align=1) for name in ("out0", "out1")]
+    buffers += [Buffer(name, size, 0, 2, align=1) for name, size in (("a", 1), ("b", 1), ("in1", 2), ("in0", 2))]
+    overlaps = [Overlap("out0", "in0", 1), Overlap("out1", "in1", 0, "backward")]
+    for limit in (0.05, 0.1, 0.2, 1.0):
+        plan = plan_offsets(buffers, overlaps, time_limit=limit)
+        check_plan(buffers, overlaps, (), plan.offsets, peak=plan.peak)
