@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fully connected layer, int8, for cores with the DSP instructions: 4 outputs at a time, without scratch.
- * Weights in [-127, 127], |accumulator| < 2^23, multipliers multiples of 256 (see matmul_s8_dsp.h). */
+ * Weights in [-127, 127], |accumulator| < 2^23, multipliers multiples of 256 and scales below 1 (see matmul_s8_dsp.h). */
 #ifndef MCUGEN_FULLY_CONNECTED_DIRECT_S8_DSP_H
 #define MCUGEN_FULLY_CONNECTED_DIRECT_S8_DSP_H
 
@@ -22,11 +22,11 @@ static MCUGEN_INLINE void mcugen_fully_connected_direct_s8_dsp(const struct mcug
                                                                const int8_t *in, int8_t *out, void *scratch)
 {
     const int32_t steps = (p->in_c + 3) >> 2;
-    const int32_t words = steps + 2;
+    const uint32_t *const end4 = p->weights + (p->out_c >> 2) * (4 * steps + 6);
     const struct mcugen_matvec_direct_s8_dsp m = {
         .weights = p->weights,
-        .weights_end4 = p->weights + (p->out_c & ~3) * words,
-        .weights_end = p->weights + p->out_c * words,
+        .weights_end4 = end4,
+        .weights_end = end4 + (p->out_c & 3) * (steps + 2),
         .in = in,
         .out = out,
         .steps = steps,

@@ -3,7 +3,10 @@
  *
  * The arithmetic and the words W, X, Y are those of matmul_s8_dsp.h.
  * Weight stream, first all blocks of 4 channels, then those of 1:
- *   int32 initial[n]; then for every 4 inputs: uint32 W[n]; then int32 multiplier[n]      (n = 4 or 1)
+ *   4 channels: uint32 initial[3]; then for every 4 inputs: uint32 W[4]; then uint32 multiplier[3]
+ *   1 channel: int32 initial; then for every 4 inputs: uint32 W; then int32 multiplier
+ * Three words hold four numbers of 24 bits (words24.h). A number of `initial` is the upper 24 bits of a first value; with
+ * the lowest byte as it lies, which is 0 for the fourth, the sum comes out 0 to 255 above 256 times the accumulator.
  * Column, for every 4 inputs: uint32 {X, Y}.
  */
 #ifndef MCUGEN_MATVEC_S8_DSP_H
@@ -13,6 +16,7 @@
 
 #include "mcugen.h"
 #include "simd.h"
+#include "words24.h"
 
 /* Groups of 4 inputs in one turn of the loops over 4 and over 1 channels; powers of two. 64 and 22 bytes of code
  * each. */
@@ -97,9 +101,19 @@ MCUGEN_SHARED void mcugen_matvec_s8_dsp(const struct mcugen_matvec_s8_dsp *m)
         "bne.w 1b\n\t"
         "ldr.n r3, [r0, #4]\n\t"
         "ldr.n r4, [r0, #8]\n\t"
-        "ldr.n r5, [r0, #12]\n\t"
-        "ldr.w r2, [r0], #16\n\t"
+        "ldr.w r2, [r0], #12\n\t"
         "ldr r6, [sp, #4]\n\t"
+        "uxtb r5, r4\n\t"
+        "lsls r5, r5, #16\n\t"
+        "bfi r5, r3, #8, #8\n\t"
+        "bfi r5, r2, #0, #8\n\t"
+        "lsrs r2, r2, #8\n\t"
+        "lsrs r3, r3, #8\n\t"
+        "lsrs r4, r4, #8\n\t"
+        "bic r8, r8, #255\n\t"
+        "bic r9, r9, #255\n\t"
+        "bic r10, r10, #255\n\t"
+        "bic r11, r11, #255\n\t"
         "smmlar r8, r8, r2, r6\n\t"
         "smmlar r9, r9, r3, r6\n\t"
         "smmlar r10, r10, r4, r6\n\t"
@@ -120,8 +134,10 @@ MCUGEN_SHARED void mcugen_matvec_s8_dsp(const struct mcugen_matvec_s8_dsp *m)
         "ldr r7, [sp, #8]\n\t"
         "ldr.w r9, [r0, #4]\n\t"
         "ldr.w r10, [r0, #8]\n\t"
-        "ldr.w r11, [r0, #12]\n\t"
-        "ldr.w r8, [r0], #16\n\t"
+        "ldr.w r8, [r0], #12\n\t"
+        "lsl r11, r10, #24\n\t"
+        "bfi r11, r9, #16, #8\n\t"
+        "bfi r11, r8, #8, #8\n\t"
         "bx r7\n\t"
 
         ".balign 4\n"
@@ -163,10 +179,11 @@ static MCUGEN_INLINE const uint32_t *mcugen_matvec_block_s8_dsp(const uint32_t *
                                                                 int32_t steps, int32_t zero_point, int8_t *out)
 {
     int32_t acc[4];
+    const int32_t words = rows == 4 ? 3 : 1;
     for (int32_t r = 0; r < rows; ++r) {
-        acc[r] = (int32_t)w[r];
+        acc[r] = (int32_t)(r < 3 ? w[r] : mcugen_number24(w, 3) << 8);
     }
-    w += rows;
+    w += words;
     for (int32_t i = 0; i < steps; ++i) {
         for (int32_t r = 0; r < rows; ++r) {
             acc[r] = mcugen_smlad(mcugen_sxtb16(w[r]), column[1], mcugen_smlad(w[r], column[0], acc[r]));
@@ -175,9 +192,10 @@ static MCUGEN_INLINE const uint32_t *mcugen_matvec_block_s8_dsp(const uint32_t *
         column += 2;
     }
     for (int32_t r = 0; r < rows; ++r) {
-        out[r] = (int8_t)mcugen_ssat8(mcugen_smmlar(acc[r], (int32_t)w[r], zero_point));
+        const uint32_t multiplier = rows == 4 ? mcugen_number24(w, r) : w[r];
+        out[r] = (int8_t)mcugen_ssat8(mcugen_smmlar(acc[r] & ~255, (int32_t)multiplier, zero_point));
     }
-    return w + rows;
+    return w + words;
 }
 
 /* The C twin of the assembly: the same reads and writes in the same order. */

@@ -15,12 +15,12 @@ def _turns(steps: int, unroll: int) -> int:
 
 def matvec_cycles(steps: int, fours: int, ones: int) -> float:
     """One call of `mcugen_matvec_s8_dsp` with `fours` blocks of 4 channels and `ones` of 1."""
-    return 70 + fours * (19 * steps + _turns(steps, 8) + 33) + ones * (7 * steps + _turns(steps, 4) + 18)
+    return 70 + fours * (19 * steps + _turns(steps, 8) + 45) + ones * (7 * steps + _turns(steps, 4) + 18)
 
 
 def matvec_direct_cycles(steps: int, fours: int, ones: int) -> float:
     """One call of `mcugen_matvec_direct_s8_dsp` with `fours` blocks of 4 channels and `ones` of 1."""
-    return 85 + fours * (20 * steps + _turns(steps, 8) + 33) + ones * (8 * steps + _turns(steps, 4) + 18)
+    return 85 + fours * (20 * steps + _turns(steps, 8) + 45) + ones * (8 * steps + _turns(steps, 4) + 18)
 
 
 def column_cycles(steps: int) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mcugen.kernels.cost_dsp import column_cycles, matvec_cycles, matvec_direct_cycles
 from mcugen.kernels.layer import ConvLayer
-from mcugen.kernels.pack_dsp import pack_stream, scaled_requantization
+from mcugen.kernels.pack_dsp import pack_column_stream, scaled_requantization
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -22,7 +22,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     if "dsp" not in target.variants or layer.out_h * layer.out_w != 1:
         return
     scaled = scaled_requantization(layer)
-    if scaled is None:
+    stream = scaled and pack_column_stream(layer.weights.reshape(layer.out_c, -1).astype(np.int64), *scaled)
+    if stream is None:
         return
     depth = layer.depth
     steps = -(-depth // 4)
@@ -38,7 +39,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
             "act_min": layer.act_min,
             "act_max": layer.act_max,
         },
-        constants={"weights": pack_stream(layer.weights.reshape(layer.out_c, -1).astype(np.int64), *scaled, blocks)},
+        constants={"weights": stream},
         scratch=8 * steps,
         overlap={0: -depth},
         over_read={0: -depth % 4},

@@ -37,8 +37,8 @@ def scaled_requantization(layer: ConvLayer) -> tuple[Int64, Int64] | None:
     multiplier = layer.multiplier.astype(np.int64)
     constant = ~weights.any(axis=1)
     value = requantize_s8(bias, multiplier, layer.shift, layer.out_zero_point).astype(np.int64)
-    bias = np.where(constant, value - layer.out_zero_point, bias)
-    multiplier = np.where(constant, 1 << 32, multiplier << layer.shift.astype(np.int64))
+    bias = np.where(constant, 2 * (value - layer.out_zero_point), bias)
+    multiplier = np.where(constant, 1 << 31, multiplier << layer.shift.astype(np.int64))
     largest = np.abs(bias) + 128 * np.abs(weights).sum(axis=1)
     fits = weights.min() >= -127 and largest.max() < ACCUMULATOR_LIMIT
     if not fits or np.any(multiplier % 256) or np.any(multiplier >= 1 << 39):
@@ -70,6 +70,36 @@ def pack_stream(weights: Int64, bias: Int64, multiplier: Int64, blocks: Sequence
         parts.append(pack_words(weights[channels]).reshape(-1))
         parts.append(multiplier[channels].astype(np.uint32))
         first += rows
+    return np.concatenate(parts)
+
+
+def pack_words24(numbers: Int64) -> Words:
+    """Four numbers in [0, 2^24) as the three words of runtime_c/words24.h."""
+    lowest = numbers[3] >> np.array([0, 8, 16]) & 0xFF
+    return (numbers[:3] << 8 | lowest).astype(np.uint32)
+
+
+def pack_column_stream(weights: Int64, bias: Int64, multiplier: Int64) -> Words | None:
+    """The weight stream of the matvec kernels, blocks of 4 channels and then of 1; None where a multiplier reaches 2^24.
+
+    Arguments as of `pack_stream`.  The initial values of 4 channels keep 24 bits each: as much is added to them as lets
+    the kernel take the exact sum by clearing its lowest byte.
+    """
+    if np.any(multiplier >= 1 << 24):
+        return None
+    initial = (256 * bias - 127 * weights[:, 1::2].sum(axis=1)) & 0xFFFFFFFF
+    parts: list[Words] = []
+    for first in range(0, len(weights) - 3, 4):
+        channels = slice(first, first + 4)
+        upper = initial[channels].copy()
+        upper[3] = (upper[3] + 255 >> 8) & 0xFFFFFF
+        below = upper[3] >> np.array([0, 8, 16]) & 0xFF
+        upper[:3] = (upper[:3] - below + 255 >> 8) & 0xFFFFFF
+        parts += [pack_words24(upper), pack_words(weights[channels]).reshape(-1), pack_words24(multiplier[channels])]
+    ones = len(weights) // 4 * 4
+    if ones < len(weights):
+        rest = slice(ones, None)
+        parts.append(pack_stream(weights[rest], bias[rest], multiplier[rest], [1] * (len(weights) - ones)))
     return np.concatenate(parts)
 
 

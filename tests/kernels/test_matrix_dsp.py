@@ -37,7 +37,14 @@ def pointwise_layers(rng: np.random.Generator) -> Iterator[ConvLayer]:
 def fully_connected_cases() -> list[Case]:
     rng = np.random.default_rng(1)
     listed = variant_cases(fully_connected_dsp, fully_connected_layers(rng), rng)
-    return listed + variant_cases(fully_connected_dsp, extreme_layers(rng, channels=(19, 6)), rng)
+    extreme = [layer for layer in extreme_layers(rng, channels=(19, 6)) if scales_are_below_1(layer)]
+    largest = random_layer(rng, channels=(19, 9))
+    all_channels = {"multiplier": np.full(9, 2**31 - 256, np.int32), "shift": np.ones(9, np.uint8)}
+    return listed + variant_cases(fully_connected_dsp, [*extreme, dataclasses.replace(largest, **all_channels)], rng)
+
+
+def scales_are_below_1(layer: ConvLayer) -> bool:
+    return bool(np.all(layer.multiplier.astype(np.int64) << layer.shift.astype(np.int64) < 1 << 32))
 
 
 def pointwise_cases() -> list[Case]:
@@ -103,3 +110,10 @@ def test_layers_outside_the_kernels_range_are_left_to_others(change: str) -> Non
         layer = dataclasses.replace(layer, multiplier=layer.multiplier + np.int32(1))
     assert not list(fully_connected_dsp.candidates(layer, target))
     assert not list(conv2d_1x1_dsp.candidates(layer, target))
+
+
+def test_scales_of_1_are_left_to_the_plain_kernel() -> None:
+    layer = random_layer(np.random.default_rng(4), channels=(16, 4))
+    layer = dataclasses.replace(layer, multiplier=np.full(4, 2**30, np.int32), shift=np.full(4, 2, np.uint8))
+    assert not list(fully_connected_dsp.candidates(layer, TARGET))
+    assert list(fully_connected_plain_dsp.candidates(layer, TARGET))
