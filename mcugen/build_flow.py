@@ -102,7 +102,14 @@ def prepare(
             graph, samples, weights=options.prune, scope=options.prune_scope, channels=options.prune_channels
         )
         dump.graph("pruned.txt", pruned.graph)
-    quantized = verbs.quantize(pruned, samples, observer=options.observer, effort=options.effort, progress=progress)
+    quantized = verbs.quantize(
+        pruned,
+        samples,
+        observer=options.observer,
+        effort=options.effort,
+        arithmetic=options.arithmetic,
+        progress=progress,
+    )
     dump.graph("int8.txt", quantized.graph)
     return quantized
 

@@ -73,6 +73,13 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], as_js
 @OBSERVER
 @EFFORT
 @click.option(
+    "--arithmetic",
+    type=click.Choice(config.ARITHMETICS),
+    default="default",
+    show_default=True,
+    help="tflite: the integers of TensorFlow Lite's reference kernels.",
+)
+@click.option(
     "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."
 )
 @click.option("--flash", type=SIZE, help="Limit of flash, e.g. 64K.")

@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 CONFIG_FILE = "mcugen.toml"
+ARITHMETICS = ("default", "tflite")
 GOALS = ("balanced", "speed", "size", "ram")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _PLACES = ("calibrate", "target", "compiler")
@@ -44,6 +45,7 @@ class BuildOptions:
     outputs: Sequence[str] = ()
     observer: str = "auto"
     effort: str = "default"
+    arithmetic: str = "default"
     optimize: str = "balanced"
     flash: int | None = None
     ram: int | None = None

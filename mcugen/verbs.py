@@ -84,19 +84,22 @@ def quantize(
     *,
     observer: str = "auto",
     effort: str = "default",
+    arithmetic: str = "default",
     progress: Progress | None = None,
 ) -> Quantized:
     """The int8 graph of a float graph, calibrated on samples (None: synthetic noise, with a note in the report).
 
     `observer` is auto, minmax, percentile, mse or entropy; `effort` is fast, default or max, and costs time for
-    accuracy.  A pruned graph is still compared with the graph that it was.  Raises CalibrationError where the samples
-    do not fit the model's inputs.
+    accuracy.  `arithmetic` is default, or tflite for the integers of TensorFlow Lite's reference kernels.  A pruned graph
+    is still compared with the graph that it was.  Raises CalibrationError where the samples do not fit the model's inputs.
     """
     pruned = graph if isinstance(graph, Pruned) else None
     real = graph if isinstance(graph, Graph) else graph.graph
     data = None if samples is None else load_samples(real, samples)
     before = real if pruned is None else pruned.before
-    quantized = pipeline.quantize(real, data, observer=observer, effort=effort, float_graph=before, progress=progress)
+    quantized = pipeline.quantize(
+        real, data, observer=observer, effort=effort, arithmetic=arithmetic, float_graph=before, progress=progress
+    )
     if pruned is not None:
         quantized = replace(quantized, facts={**quantized.facts, "pruning": pruned.report.to_dict()})
     return pipeline.with_notes(quantized, [SYNTHETIC]) if quantized.synthetic else quantized

@@ -206,6 +206,18 @@ def test_shape_gives_sizes(run: Run, tmp_path: Path) -> None:
     assert run("inspect", model, "--shape", "x=1,3,10,8", "--json").record["supported"] is True
 
 
+def test_tflite_arithmetic_on_request(run: Run, model: Path, tmp_path: Path) -> None:
+    functions = []
+    for arithmetic in ("default", "tflite"):
+        folder = tmp_path / arithmetic
+        record = run(
+            "build", model, "--arithmetic", arithmetic, "--outputs", "logits", "--output", folder, "--json"
+        ).record
+        assert record["verified"] is True and record["options"]["arithmetic"] == arithmetic
+        functions.append(record["layers"][0]["function"])
+    assert functions[0] != functions[1]
+
+
 def test_no_verify_says_so(run: Run, model: Path, tmp_path: Path) -> None:
     record = run("build", model, "--no-verify", "--output", tmp_path / "out", "--json").record
     assert record["verified"] is False

@@ -38,6 +38,7 @@ def test_options_beside_the_model(run: Run, model: Path, tmp_path: Path) -> None
     assert "note: options from" in done.stderr and "warning" not in done.stderr
     assert record["target"] == "cortex-m0" and record["calibration"]["synthetic"] is False
     assert record["options"] == {
+        "arithmetic": "default",
         "calibrate": "calib.npz",
         "effort": "default",
         "flash": 65536,
