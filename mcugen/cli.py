@@ -16,6 +16,7 @@ from mcugen.prune.magnitude import SCOPES
 from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
+from mcugen.report.memory import memory_text
 
 PATH = click.Path(path_type=Path)
 FRACTION = click.FloatRange(0, 1, max_open=True)
@@ -46,11 +47,20 @@ def main() -> None:
 @click.argument("model", type=PATH)
 @click.option("--shape", type=SHAPE, multiple=True, help="Static shape of an input, e.g. input=1,3,32,32.")
 @click.option("--outputs", type=NAMES, default=(), help="Cut the graph at these tensors.")
+@click.option("--memory", is_flag=True, help="Of a folder: the map of its arena, step by step.")
 @common
-def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], as_json: bool) -> None:
+def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memory: bool, as_json: bool) -> None:
     """Show what MODEL (an ONNX file, or a folder that mcugen built) holds, and what of it is not supported."""
+    if memory and not model.is_dir():
+        raise McugenError(
+            f"{model}: is not a folder that mcugen built, so it has no memory map",
+            hint="`mcugen build` it first: the map depends on the target",
+        )
     if model.is_dir():
         report = mcugen.open_package(model).report
+        if memory and not as_json:
+            click.echo(memory_text(report), nl=False)
+            return
         show("inspect", report, lambda: text.folder_text(report, str(model)), as_json=as_json)
         return
     from mcugen.inspection import inspect_model

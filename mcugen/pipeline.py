@@ -33,12 +33,13 @@ from mcugen.passes.move_transposes import move_transposes
 from mcugen.passes.remove_dead_channels import dead_channel_report, remove_dead_channels
 from mcugen.passes.use_tflite_arithmetic import use_tflite_arithmetic
 from mcugen.plan.schedule import Goal, build_program
-from mcugen.program import Program
+from mcugen.program import Buffer, Program
 from mcugen.quantize.calibration import synthetic_samples
 from mcugen.quantize.imported import import_notes, is_imported, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.quantizer import quantize_graph
 from mcugen.report.json_report import build_report, json_text
+from mcugen.report.memory import memory_svg
 from mcugen.targets import Target, load_target
 
 Array = npt.NDArray[Any]
@@ -170,6 +171,7 @@ def compile_model(
     report = build_report(program, quantized.graph, chosen, {**quantized.options, **(options or {})}, quantized)
     files: dict[str, str | bytes] = dict(texts)
     files[f"{c_name}.json"] = json_text(report)
+    files[f"{c_name}_memory.svg"] = memory_svg(report)
     files[INTEGER_GRAPH.format(name=c_name)] = graph_bytes(quantized.graph)
     files[FLOAT_GRAPH.format(name=c_name)] = graph_bytes(quantized.float_graph)
     files[VECTORS.format(name=c_name)] = _vector_bytes(quantized.graph, integers)
@@ -193,13 +195,11 @@ def check_fits(program: Program, target: Target, goal: Goal) -> None:
     """Raise DoesNotFit where RAM, or the constants alone, exceed the goal's or the target's limits."""
     ram = goal.ram if goal.ram is not None else target.budget.ram
     if ram is not None and program.arena_size > ram:
-        peak = max(range(len(program.steps)), key=lambda i: sum(b.size for b in program.buffers if b.first <= i <= b.last))
-        live = [b for b in program.buffers if b.first <= peak <= b.last]
-        parts = " + ".join(f"{b.name} {b.size}" for b in sorted(live, key=lambda b: -b.size))
         raise DoesNotFit(
-            f"{program.name} does not fit: it needs {program.arena_size} bytes of RAM, the limit is {ram}; the peak is at step "
-            f"{peak} '{program.steps[peak].name}' ({parts})",
-            hint="`--optimize ram` uses less; a smaller input or fewer channels in that layer help most",
+            f"{program.name} does not fit: it needs {program.arena_size} bytes of RAM, the limit is {ram}; {_peak(program)}",
+            hint="a smaller input or fewer channels in that layer help most"
+            if goal.ram is not None
+            else f"`--ram {ram}` trades speed for memory; a smaller input or fewer channels in that layer help most",
         )
     flash = goal.flash if goal.flash is not None else target.budget.flash
     constants = sum(step.call.weight_bytes for step in program.steps)
@@ -208,6 +208,18 @@ def check_fits(program: Program, target: Target, goal: Goal) -> None:
             f"{program.name} does not fit: its constants alone take {constants} bytes of flash, the limit is {flash}",
             hint="`--optimize size` or `--prune-channels 0.3` make it smaller",
         )
+
+
+def _peak(program: Program) -> str:
+    """The step in which the arena is full, what it holds there, and what was tried against it."""
+
+    def live(step: int) -> list[Buffer]:
+        return [b for b in program.buffers if b.first <= step <= b.last]
+
+    top = max(range(len(program.steps)), key=lambda i: max((b.offset + b.size + b.tail for b in live(i)), default=0))
+    parts = " + ".join(f"{b.name} {b.size}" for b in sorted(live(top), key=lambda b: -b.size))
+    traded = f"; {len(program.notes)} exchanges of kernels for smaller ones went before" if program.notes else ""
+    return f"the peak is at step {top} '{program.steps[top].name}' ({parts}, as far as they do not share){traded}"
 
 
 def _vector_bytes(graph: Graph, integers: Mapping[str, Array]) -> bytes:

@@ -19,7 +19,8 @@ class KernelCall:
     pointers to const arrays.  `headers` are files of runtime_c.  `scratch` is in bytes, word-aligned.  `overlap` maps an
     input's index to the distance in bytes at which the output may begin before that input (see plan.model.Overlap); an
     input that is absent may not share bytes with the output.  `over_read` maps an input's index to the bytes that the
-    kernel may read past its end.  `cycles` and `code_bytes` are the cost model's figures for the target.
+    kernel may read past its end.  `cycles` and `code_bytes` are the cost model's figures for the target; `shared_code` maps
+    the functions of which a firmware holds one copy, whoever calls it, to their bytes.
     A node that takes several calls says with `reads` which of its inputs a call takes (None: all), and with the offsets how
     many bytes into each operand it begins.
     """
@@ -33,6 +34,7 @@ class KernelCall:
     over_read: Mapping[int, int] = field(default_factory=dict)
     cycles: float = 0.0
     code_bytes: int = 0
+    shared_code: Mapping[str, int] = field(default_factory=dict)
     variant: str = "portable"
     in_place: int | None = None
     """An input whose very bytes the output may take, place for place, where `overlap` allows no sliding."""
@@ -61,6 +63,8 @@ class Buffer:
     first: int
     last: int
     align: int = 4
+    tail: int = 0
+    """Bytes behind the end that a kernel may read, whatever they hold."""
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def reduce_ram(
         now = replace(best[1], layout=settled)
         # exchanges that gain nothing alone are taken together with the one that makes them worth it
         gained = (accepted.layout.peak - now.layout.peak) / layout.peak
-        if now.layout.peak <= wanted or gained > 0 and now.cost - accepted.cost <= price * gained:
+        if now.layout.peak <= wanted or (gained > 0 and now.cost - accepted.cost <= price * gained):
             accepted = now
     return list(accepted.choices), accepted.layout, tuple(dict.fromkeys(accepted.notes))
 
@@ -169,7 +169,7 @@ def _program(
     steps = programmed_steps(graph, choices, layout.roots)
     align = target.alignment
     placed = tuple(
-        Buffer(b.name, b.size, layout.plan.offsets[b.name], b.first, b.last, b.align)
+        Buffer(b.name, b.size, layout.plan.offsets[b.name], b.first, b.last, b.align, b.tail)
         for b in sorted(layout.buffers, key=lambda b: b.name)
     )
     return Program(

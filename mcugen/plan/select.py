@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
@@ -82,7 +83,7 @@ def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Cho
             branches.append((condition, own))
     branches.append(("", _fastest(node, graph, target, EVERY_CORE, lowering)))
     # a branch that runs what the next one runs anyway needs no condition
-    kept = [b for b, after in zip(branches, branches[1:], strict=False) if _functions(b[1]) != _functions(after[1])]
+    kept = [b for b, after in pairwise(branches) if _functions(b[1]) != _functions(after[1])]
     return Choice(node, lowering, (*kept, branches[-1]), _need(node, graph, [one for _, one in branches]))
 
 

@@ -36,6 +36,7 @@ def build_report(
             "alignment": program.arena_align,
             "lower_bound": program.lower_bound,
             "plan": program.plan_method,
+            "traded": list(program.notes),
         },
         "constants": sum(step.call.weight_bytes for step in program.steps),
         "calibration": {
@@ -46,7 +47,8 @@ def build_report(
         **quantized.facts,
         "layers": [_layer(program, graph, index) for index in range(len(program.steps))],
         "buffers": [
-            {"name": b.name, "offset": b.offset, "size": b.size, "first": b.first, "last": b.last} for b in program.buffers
+            {"name": b.name, "offset": b.offset, "size": b.size, "tail": b.tail, "first": b.first, "last": b.last}
+            for b in program.buffers
         ],
     }
 
