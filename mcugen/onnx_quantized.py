@@ -19,9 +19,11 @@ Array = npt.NDArray[Any]
 
 INTEGER_INPUTS = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
 MOVES = frozenset(
-    "Reshape Flatten Squeeze Unsqueeze Identity Dropout Transpose MaxPool Slice Split Gather Concat DepthToSpace "
-    "SpaceToDepth Tile Expand".split()
-)
+    (
+        "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Transpose", "MaxPool", "Slice", "Split",
+        "Gather", "Concat", "DepthToSpace", "SpaceToDepth", "Tile", "Expand",
+    )
+)  # fmt: skip
 """Operators that do the same to integers as to the real numbers they stand for."""
 
 
@@ -63,9 +65,14 @@ def _dequantized(
 
 
 def constant_quant(tensor: Tensor, axis: int) -> QuantParams | None:
-    """The parameters of a constant, per tensor or along `axis`, which becomes axis 0."""
+    """The parameters of a constant of 8 bits, per tensor or along `axis`, which becomes axis 0."""
     quant = tensor.quant
-    if quant is None or tensor.data is None or (quant.axis is not None and quant.axis != axis):
+    if (
+        quant is None
+        or quant.dtype not in ("int8", "uint8")
+        or tensor.data is None
+        or (quant.axis is not None and quant.axis != axis)
+    ):
         return None
     return replace(quant, axis=None if quant.axis is None else 0)
 

@@ -47,7 +47,7 @@ def high_multiply(a: Array | int, b: Array | int) -> Array:
     """SaturatingRoundingDoublingHighMul: `(a * b + nudge) / 2^31`, towards zero; ties away from zero at one sign only."""
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
-    return np.minimum(np.sign(nudged) * (np.abs(nudged) >> 31), INT32_MAX)
+    return np.asarray(np.minimum(np.sign(nudged) * (np.abs(nudged) >> 31), INT32_MAX))
 
 
 def divide_by_power(x: Array, exponent: Array | int) -> Array:
@@ -91,7 +91,7 @@ def softmax(q: Array, multiplier: int, exponent: int, lowest: int) -> Array:
     reciprocal = one_over_one_plus((total << headroom) - (1 << 31))
     product = high_multiply(reciprocal, exponential)
     result = divide_by_power(product, SOFTMAX_SUM_BITS - headroom + 31 - 8) - 128
-    return np.clip(np.where(counted, result, -128), -128, 127).astype(np.int8)
+    return np.asarray(np.clip(np.where(counted, result, -128), -128, 127).astype(np.int8))
 
 
 def _bit_length(x: Array) -> Array:
@@ -99,7 +99,7 @@ def _bit_length(x: Array) -> Array:
 
 
 def _shift_left(x: Array, bits: int) -> Array:
-    return np.clip(x << bits, -INT32_MAX - 1, INT32_MAX)
+    return np.asarray(np.clip(x << bits, -INT32_MAX - 1, INT32_MAX))
 
 
 def exp_on_negative(a: Array) -> Array:
@@ -120,7 +120,7 @@ def _exp_quarter(a: Array) -> Array:
     x3 = high_multiply(x2, x)
     x4_4 = divide_by_power(high_multiply(x2, x2), 2)
     rest = divide_by_power(high_multiply(x4_4 + x3, ONE_THIRD) + x2, 1)
-    return np.minimum(EXP_EIGHTH + high_multiply(EXP_EIGHTH, x + rest), INT32_MAX)
+    return np.asarray(np.minimum(EXP_EIGHTH + high_multiply(EXP_EIGHTH, x + rest), INT32_MAX))
 
 
 def one_over_one_plus(a: Array) -> Array:

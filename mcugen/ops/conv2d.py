@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import requantize_s8
 from mcugen.graph import Graph, Node, Tensor
-from mcugen.kernels import variants
 from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
 from mcugen.ops.spatial import channels_first, image_input, window_attrs
+from mcugen.ops.weight_offset import weighted_lowerings
 from mcugen.ops.weighted import WeightedOperator
 from mcugen.ops.window import convolve, output_size
 from mcugen.plan.overlap import convolution_distance
@@ -82,7 +82,7 @@ class Conv2d(WeightedOperator):
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         layer = conv_layer(node, graph)
-        return [Lowering((portable_call(layer),)), *(Lowering((call,)) for call in variants(self.name, layer, target))]
+        return weighted_lowerings(self.name, layer, portable_call(layer), target)
 
     def cost(self, node: Node, graph: Graph) -> Cost:
         size = graph.tensors[node.outputs[0]].size

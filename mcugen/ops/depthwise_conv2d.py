@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import requantize_s8
 from mcugen.graph import Graph, Node, Tensor
-from mcugen.kernels import variants
 from mcugen.ops.conv2d import conv_case, conv_layer, portable_call, window_shape
 from mcugen.ops.operator import Case, Cost, Lowering, Spec, apply_clip
+from mcugen.ops.weight_offset import weighted_lowerings
 from mcugen.ops.weighted import WeightedOperator
 from mcugen.ops.window import convolve_depthwise
 
@@ -47,7 +47,7 @@ class DepthwiseConv2d(WeightedOperator):
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         layer = conv_layer(node, graph)
         plain = portable_call(layer, "mcugen_depthwise_conv2d_s8", channel_multiplier=layer.out_c // layer.in_c)
-        return [Lowering((plain,)), *(Lowering((call,)) for call in variants(self.name, layer, target))]
+        return weighted_lowerings(self.name, layer, plain, target)
 
     def cost(self, node: Node, graph: Graph) -> Cost:
         size = graph.tensors[node.outputs[0]].size

@@ -37,7 +37,9 @@ class FakeQuantize(Operator):
             raise importer.unsupported("its scale or zero point is computed by the model, not constant")
         if scale.size != 1:
             raise importer.unsupported("an activation with a scale for each channel", "quantize activations per tensor")
-        params = activation_params(float(scale.reshape(())), zero_point, default="uint8" if onnx_type(importer)[0] == "Q" else "int8")
+        params = activation_params(
+            float(scale.reshape(())), zero_point, default="uint8" if onnx_type(importer)[0] == "Q" else "int8"
+        )
         if params is None:
             kind = "?" if zero_point is None else zero_point.dtype
             raise importer.unsupported(

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import exact_matmul, requantize_s8
 from mcugen.graph import Graph, Node, Tensor
-from mcugen.kernels import variants
 from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
+from mcugen.ops.weight_offset import weighted_lowerings
 from mcugen.ops.weighted import WeightedOperator
 from mcugen.program import KernelCall
 
@@ -69,10 +69,9 @@ class FullyConnected(WeightedOperator):
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         layer = fully_connected_layer(node, graph)
-        found = [Lowering((portable_call(layer),))]
         # Several rows (a sequence) are a pointwise convolution over a 1 x rows image.
         op = "fully_connected" if layer.in_w == 1 else "conv2d"
-        return found + [Lowering((call,)) for call in variants(op, layer, target)]
+        return weighted_lowerings(op, layer, portable_call(layer), target)
 
     def cost(self, node: Node, graph: Graph) -> Cost:
         size = graph.tensors[node.outputs[0]].size

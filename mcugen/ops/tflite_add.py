@@ -61,7 +61,9 @@ class TfliteAdd(Add):
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         a = node.attrs
         scaled = [
-            requantize((q.astype(np.int64) - a[f"zero_point{i}"]) << ADD_LEFT_SHIFT, a[f"multiplier{i}"], a[f"exponent{i}"])
+            requantize(
+                (q.astype(np.int64) - a[f"zero_point{i}"]) << ADD_LEFT_SHIFT, a[f"multiplier{i}"], a[f"exponent{i}"]
+            )
             for i, q in enumerate(inputs, 1)
         ]
         return [tflite_output(node, scaled[0] + scaled[1], a["multiplier"], a["exponent"])]

@@ -30,6 +30,10 @@ def tflite_quantize(
     bias = float_bias(node, graph)
     given = context.weights.get(node.name)
     weights, scale = given or round_weights(graph.constant(node.inputs[1]), in_quant, out_quant, bias)
+    if weights.dtype != np.int8:
+        raise refusal(
+            node, graph, "TensorFlow Lite has no zero points of weights", hint="build it with `--arithmetic default`"
+        )
     product = _product(in_quant, scale, single=single_product)
     multiplier, exponent = quantize_multiplier(product / float(out_quant.scale))
     integers = np.rint(bias / (float(in_quant.scale) * scale))
@@ -63,7 +67,7 @@ def tflite_output(node: Node, acc: Array, multiplier: Array, exponent: Array) ->
     """Accumulators to int8, channels along the last axis."""
     a = node.attrs
     value = requantize(acc, multiplier, exponent) + a["out_zero_point"]
-    return np.clip(value, a["act_min"], a["act_max"]).astype(np.int8)
+    return np.asarray(np.clip(value, a["act_min"], a["act_max"]).astype(np.int8))
 
 
 def tflite_call(call: KernelCall, exponent: Array, function: str) -> KernelCall:

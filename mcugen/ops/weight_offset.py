@@ -1,0 +1,60 @@
+"""Layers whose imported weights have a zero point, or reach -128: kernels that take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.kernels import variants
+from mcugen.kernels.layer import ConvLayer
+from mcugen.ops.operator import Lowering
+from mcugen.program import KernelCall
+
+if TYPE_CHECKING:
+    from mcugen.targets import Target
+
+LOWEST_PACKED = -127
+"""Kernels that pack weights in pairs have no room for -128."""
+CYCLES_PER_MAC = 12.0
+CYCLES_PER_OUTPUT = 30.0
+FIELDS = (
+    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
+    "dilation_w", "pad_top", "pad_left", "groups", "in_zero_point", "out_zero_point", "act_min", "act_max",
+)  # fmt: skip
+
+
+def weighted_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Target) -> list[Lowering]:
+    """The plain kernel and its variants, as far as they take the layer's weights.
+
+    Weights that leave int8 (int16 in the graph: integers less their zero point) are stored as int8 and an offset for each
+    output channel, and run on a kernel of their own.
+    """
+    if layer.weights.dtype != np.int8:
+        return [Lowering((offset_call(layer),))]
+    if layer.weights.min(initial=0) < LOWEST_PACKED:
+        return [Lowering((plain,))]
+    return [Lowering((plain,)), *(Lowering((call,)) for call in variants(op, layer, target))]
+
+
+def offset_call(layer: ConvLayer) -> KernelCall:
+    """The call for weights [out_c, ...] in [-255, 255] whose range within a channel is at most 255."""
+    flat = layer.weights.reshape(len(layer.weights), -1).astype(np.int64)
+    offset = flat.min(axis=1) + 128
+    constants = {
+        "weights": (flat - offset[:, None]).astype(np.int8).reshape(layer.weights.shape),
+        "offset": offset.astype(np.int16),
+        "bias": layer.bias,
+        "multiplier": layer.multiplier,
+    }
+    if layer.needs_shift:
+        constants["shift"] = layer.shift
+    outputs = layer.out_h * layer.out_w * layer.out_c
+    return KernelCall(
+        "mcugen_conv2d_s8_offset",
+        ("conv2d_s8_offset.h",),
+        {field: int(getattr(layer, field)) for field in FIELDS},
+        constants,
+        cycles=layer.macs * CYCLES_PER_MAC + outputs * CYCLES_PER_OUTPUT,
+        code_bytes=400,
+    )
