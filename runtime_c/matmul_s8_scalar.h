@@ -200,21 +200,46 @@ static MCUGEN_INLINE int8_t mcugen_requantize_scalar(int32_t acc, uint32_t m, in
     return (int8_t)mcugen_ssat8(mcugen_smmlar(acc, (int32_t)(m << 8), ((rounding - 128) >> 8) - 128));
 }
 
+/* `channels` (1 or 2, known when it is compiled) of both pixels, from out on; returns the next channel's weights. */
+static MCUGEN_INLINE const uint32_t *mcugen_matmul_channels(const struct mcugen_matmul_s8_scalar *m, const uint32_t *w,
+                                                            int8_t *out, int32_t channels)
+{
+    const uint32_t *v = w + (channels - 1) * (m->steps + 2);
+    const uint32_t *end = m->column + 4 * m->steps;
+    int32_t p0 = (int32_t)*w++;
+    int32_t q0 = p0;
+    int32_t p1 = (int32_t)*v++;
+    int32_t q1 = p1;
+    for (const uint32_t *x = m->column; x != end; x += 4) {
+        const struct mcugen_weights_scalar a = mcugen_unpack_scalar(*w++);
+        p0 += mcugen_upper_half(x[0] * a.even) + mcugen_upper_half(x[1] * a.odd);
+        q0 += mcugen_upper_half(x[2] * a.even) + mcugen_upper_half(x[3] * a.odd);
+        if (channels > 1) {
+            const struct mcugen_weights_scalar b = mcugen_unpack_scalar(*v++);
+            p1 += mcugen_upper_half(x[0] * b.even) + mcugen_upper_half(x[1] * b.odd);
+            q1 += mcugen_upper_half(x[2] * b.even) + mcugen_upper_half(x[3] * b.odd);
+        }
+    }
+    /* the second pixel first: with a stride of 0 the first one is to stay */
+    out[m->out_stride] = mcugen_requantize_scalar(q0, *w, m->rounding);
+    out[0] = mcugen_requantize_scalar(p0, *w, m->rounding);
+    if (channels > 1) {
+        out[m->out_stride + 1] = mcugen_requantize_scalar(q1, *v, m->rounding);
+        out[1] = mcugen_requantize_scalar(p1, *v, m->rounding);
+        return v + 1;
+    }
+    return w + 1;
+}
+
 MCUGEN_SHARED void mcugen_matmul_s8_scalar(const struct mcugen_matmul_s8_scalar *m)
 {
     const uint32_t *w = m->weights;
-    const uint32_t *end = m->column + 4 * m->steps;
-    for (int8_t *out = m->out; out != m->out_end; ++out) {
-        int32_t a = (int32_t)*w++;
-        int32_t b = a;
-        for (const uint32_t *x = m->column; x != end; x += 4) {
-            const struct mcugen_weights_scalar v = mcugen_unpack_scalar(*w++);
-            a += mcugen_upper_half(x[0] * v.even) + mcugen_upper_half(x[1] * v.odd);
-            b += mcugen_upper_half(x[2] * v.even) + mcugen_upper_half(x[3] * v.odd);
-        }
-        const uint32_t multiplier = *w++;
-        out[m->out_stride] = mcugen_requantize_scalar(b, multiplier, m->rounding);
-        out[0] = mcugen_requantize_scalar(a, multiplier, m->rounding);
+    int8_t *out = m->out;
+    for (; m->out_end - out >= 2; out += 2) {
+        w = mcugen_matmul_channels(m, w, out, 2);
+    }
+    if (out != m->out_end) {
+        mcugen_matmul_channels(m, w, out, 1);
     }
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference import random_layer
+from riscv import run_on_riscv
 from running import RUNTIME, SANITIZERS, WARNINGS, Case, device_compilers, run_on_device, run_on_host
 from variants import extreme_layers, variant_cases
 
@@ -34,8 +35,13 @@ def layers(rng: np.random.Generator, in_channels: tuple[int, ...]) -> Iterator[C
     for index, (height, width, kernel, stride, dilation, padding) in enumerate(SHAPES):
         for in_c in in_channels:
             yield random_layer(
-                rng, size=(height, width), channels=(in_c, 1 + (index + in_c) % 4), kernel=kernel, stride=stride,
-                dilation=dilation, padding=padding,
+                rng,
+                size=(height, width),
+                channels=(in_c, 1 + (index + in_c) % 4),
+                kernel=kernel,
+                stride=stride,
+                dilation=dilation,
+                padding=padding,
             )
 
 
@@ -70,11 +76,14 @@ def test_c_twin_equals_reference(make: Callable[[], list[Case]], tmp_path: Path)
 
 
 @MAKERS
+def test_c_twin_on_riscv_equals_reference(make: Callable[[], list[Case]], tmp_path: Path) -> None:
+    run_on_riscv(make(), tmp_path)
+
+
+@MAKERS
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3"])
 @pytest.mark.parametrize("compiler", device_compilers())
-def test_assembly_equals_reference(
-    make: Callable[[], list[Case]], compiler: str, core: str, tmp_path: Path
-) -> None:
+def test_assembly_equals_reference(make: Callable[[], list[Case]], compiler: str, core: str, tmp_path: Path) -> None:
     run_on_device(make(), tmp_path, compiler=compiler, core=core)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from depthwise import depthwise_layer, depthwise_reference, extreme_layers
 from reference import random_input
+from riscv import run_on_riscv
 from running import Case, device_compilers, run_on_device, run_on_host
 
 from mcugen.kernels.depthwise_conv2d_scalar import candidates
@@ -35,8 +36,14 @@ SHAPES = [
 def layers(rng: np.random.Generator) -> Iterator[ConvLayer]:
     for height, width, kernel, stride, dilation, padding, channels, multiplier in SHAPES:
         yield depthwise_layer(
-            rng, channels=channels, channel_multiplier=multiplier, size=(height, width), kernel=kernel, stride=stride,
-            dilation=(dilation, 1), padding=padding,
+            rng,
+            channels=channels,
+            channel_multiplier=multiplier,
+            size=(height, width),
+            kernel=kernel,
+            stride=stride,
+            dilation=(dilation, 1),
+            padding=padding,
         )
     shape = {"channels": 5, "size": (5, 4), "kernel": (3, 3), "padding": (1, 1, 1, 1)}
     yield from extreme_layers(rng, **shape)
@@ -63,6 +70,10 @@ def cases() -> list[Case]:
 
 def test_c_twin_equals_reference(tmp_path: Path) -> None:
     run_on_host(cases(), tmp_path)
+
+
+def test_c_twin_on_riscv_equals_reference(tmp_path: Path) -> None:
+    run_on_riscv(cases(), tmp_path)
 
 
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3"])
