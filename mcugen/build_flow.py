@@ -23,7 +23,7 @@ from mcugen.report.json_report import json_text
 from mcugen.report.units import bytes_text
 from mcugen.run.toolchain import Compiler, find_cross_compiler, find_host_compiler
 from mcugen.simulation import flash_record, link_sizes
-from mcugen.targets import Target, load_target
+from mcugen.targets import Target, load_target, placed
 from mcugen.verbs import Pruned
 from mcugen.verification import verification_vectors
 
@@ -62,7 +62,7 @@ def build_with(
 ) -> Built:
     """As `build`, with the options as one record."""
     warn = warn or _ignore
-    target = load_target(options.target)
+    target = placed(load_target(options.target), options.place)
     name = pipeline.c_identifier(options.name or model.stem)
     output = Path(options.output or Path("build") / name)
     check_place(output)

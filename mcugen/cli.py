@@ -10,7 +10,20 @@ import click
 
 import mcugen
 from mcugen import config
-from mcugen.cli_support import COUNT, NAMES, SHAPE, SIZE, Commands, common, example, note, progress_bars, show, warn
+from mcugen.cli_support import (
+    COUNT,
+    NAMES,
+    PLACES,
+    SHAPE,
+    SIZE,
+    Commands,
+    common,
+    example,
+    note,
+    progress_bars,
+    show,
+    warn,
+)
 from mcugen.errors import McugenError
 from mcugen.prune.magnitude import SCOPES
 from mcugen.quantize.quantizer import EFFORTS
@@ -101,6 +114,7 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
 @COMPILER
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Prove the C against the reference first.")
 @click.option("--layers", is_flag=True, help="Verify every layer.")
+@click.option("--place", type=PLACES, default={}, help="Linker sections, e.g. weights=.flash,arena=.dtcm.")
 @click.option("--dump", type=PATH, help="A folder that takes every stage as text.")
 @click.option("--config", "config_file", type=PATH, help="Options (default: mcugen.toml by the model, or here).")
 @common

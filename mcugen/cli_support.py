@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mcugen.config import parse_count, parse_shape, parse_size
+from mcugen.config import parse_count, parse_places, parse_shape, parse_size
 from mcugen.errors import McugenError
 from mcugen.report.json_report import json_text
 from mcugen.report.text import Lines
@@ -149,4 +149,5 @@ def _names(text: str) -> tuple[str, ...]:
 SIZE = _Parsed("size", parse_size, int)
 COUNT = _Parsed("count", parse_count, int)
 SHAPE = _Parsed("name=shape", parse_shape, tuple)
+PLACES = _Parsed("part=section", parse_places, dict)
 NAMES = _Parsed("names", _names, tuple)

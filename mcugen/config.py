@@ -57,6 +57,7 @@ class BuildOptions:
     verify: bool = True
     layers: bool = False
     dump: str | Path | None = None
+    place: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def goal(self) -> Goal:
@@ -107,6 +108,14 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not equals or not name or not all(part.strip().isdigit() for part in parts):
         raise ValueError(f"'{text}' is not a shape such as input=1,3,32,32")
     return name, tuple(int(part) for part in parts)
+
+
+def parse_places(text: str) -> dict[str, str]:
+    """The sections of `weights=.flash,arena=.dtcm`; ValueError for anything else."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(key.strip() and equals and section.strip() for key, equals, section in pairs):
+        raise ValueError(f"'{text}' is not a list of places such as weights=.flash,arena=.dtcm")
+    return {key.strip(): section.strip() for key, _, section in pairs}
 
 
 def find_config(model: Path) -> Path | None:

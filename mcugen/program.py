@@ -133,3 +133,5 @@ class Program:
     plan_method: str
     notes: tuple[str, ...] = ()
     """What was traded to keep the limits, for the report."""
+    weights_section: str | None = None
+    arena_section: str | None = None

@@ -104,6 +104,8 @@ def model_view(program: Program, target_name: str) -> dict[str, Any]:
         "version": __version__,
         "arena_size": program.arena_size,
         "arena_align": program.arena_align,
+        "weights_section": program.weights_section,
+        "arena_section": program.arena_section,
         "inputs": _port_views(program, "input", program.inputs),
         "outputs": _port_views(program, "output", program.outputs),
         "steps": steps,

@@ -183,4 +183,6 @@ def _program(
         layout.plan.lower_bound,
         layout.plan.method,
         notes,
+        target.place.weights,
+        target.place.arena,
     )

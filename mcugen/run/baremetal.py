@@ -135,7 +135,8 @@ def link_bench(
             compiler,
             sources,
             (*includes, folder),
-            defines,
+            # these linker scripts know no sections of the user's
+            (*defines, f"{interface.name.upper()}_WEIGHTS_SECTION="),
             harness=[baremetal_folder() / "bench_main.c"],
             script=script,
             out=out,

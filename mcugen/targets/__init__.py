@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import sys
 import typing
 from collections.abc import Mapping
@@ -100,6 +101,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Place:
+    """The linker's sections for the constants and the arena, e.g. ".flash" and ".dtcm"; None leaves it to the linker."""
+
+    weights: str | None = None
+    arena: str | None = None
+
+
+@dataclass(frozen=True)
 class Target:
     """A core: how to compile for it, which kernel variants may run on it, what instructions cost, how to emulate it.
 
@@ -125,6 +134,7 @@ class Target:
     unicorn: UnicornModel | None = None
     qemu: QemuMachine | None = None
     budget: Budget = field(default_factory=Budget)
+    place: Place = field(default_factory=Place)
 
     def on_cpu(self, core: Target) -> Target:
         """This target's program measured on another core of its family: `core` supplies compiler flags and emulator.
@@ -143,8 +153,24 @@ class Target:
             "generic": self.generic,
             "aliases": self.aliases,
             "budget": self.budget,
+            "place": self.place,
         }
         return dataclasses.replace(core, **own)  # type: ignore[arg-type]
+
+
+SECTION = re.compile(r"[.\w][\w.$-]*", re.ASCII)
+
+
+def placed(target: Target, place: Mapping[str, str]) -> Target:
+    """The target with sections for "weights" and "arena"; McugenError for other keys and for what is no section's name."""
+    known = [spec.name for spec in dataclasses.fields(Place)]
+    wrong = [f"'{key}' is not a part of a model" for key in place if key not in known]
+    wrong += [f"'{name}' is not the name of a section" for name in place.values() if not SECTION.fullmatch(name)]
+    if wrong:
+        raise McugenError(
+            f"cannot place the model: {'; '.join(wrong)}", hint=f"place {' or '.join(known)}: weights=.flash,arena=.dtcm"
+        )
+    return dataclasses.replace(target, place=dataclasses.replace(target.place, **place))
 
 
 def list_targets() -> list[Target]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,14 +10,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from elftools.elf.elffile import ELFFile
 
 import mcugen
 from mcugen.cli import main
-from mcugen.errors import DoesNotFit
+from mcugen.errors import DoesNotFit, McugenError
 from mcugen.graph import Graph
 from mcugen.ops.builder import GraphBuilder
 from mcugen.pipeline import Compiled, Quantized, compile_model, quantize
 from mcugen.plan.schedule import Goal
+from mcugen.run.toolchain import find_cross_compiler
+from mcugen.targets import load_target, placed
 
 SAME: dict[str, Any] = {"strides": (1, 1), "dilations": (1, 1), "pads": (1, 1, 1, 1)}
 PLAIN = SAME | {"pads": (0, 0, 0, 0)}
@@ -101,3 +105,35 @@ def test_a_model_file_has_no_memory_map(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"")
     result = CliRunner().invoke(main, ["inspect", str(tmp_path / "model.onnx"), "--memory"])
     assert result.exit_code == 1 and "memory map" in result.output
+
+
+def test_constants_and_arena_go_into_named_sections(quantized: Quantized, tmp_path: Path) -> None:
+    target = placed(load_target("cortex-m4"), {"weights": ".qspi", "arena": ".dtcm"})
+    package = compile_model(quantized, target=target, name="small").write(tmp_path / "small")
+    main_c = tmp_path / "main.c"
+    main_c.write_text('#include "small.h"\nstruct small_arena arena SMALL_ARENA_SECTION;\n')
+    compiler = find_cross_compiler(target)
+    sections: dict[str, int] = {}
+    for source in (*package.sources, main_c):
+        out = tmp_path / f"{source.stem}.o"
+        flags = [*compiler.flags_for(target), "-c", *(f"-I{folder}" for folder in package.includes)]
+        subprocess.run([*compiler.command, *flags, str(source), "-o", str(out)], check=True)
+        with out.open("rb") as file:
+            for section in ELFFile(file).iter_sections():
+                sections[section.name] = sections.get(section.name, 0) + section["sh_size"]
+    assert sections[".dtcm"] == package.report["ram"]["arena"]
+    assert 0 <= sections[".qspi"] - package.report["constants"] < 4 * len(package.report["layers"]) * 4
+    assert mcugen.simulate(package, vectors=2).sizes.arena == package.report["ram"]["arena"]
+
+
+@pytest.mark.parametrize("place", [{"stack": ".dtcm"}, {"arena": 'x"y'}, {"weights": ""}])
+def test_places_that_make_no_sense_are_refused(place: dict[str, str]) -> None:
+    with pytest.raises(McugenError, match="cannot place"):
+        placed(load_target("cortex-m4"), place)
+
+
+def test_a_target_file_may_place_the_model(quantized: Quantized, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('base = "cortex-m4"\nname = "mine"\n[place]\nweights = ".psram"\n')
+    files = compile_model(quantized, target=load_target(tmp_path / "mine.toml"), name="small").files
+    assert 'section(".psram")' in str(files["src/small_weights.c"])
+    assert "SECTION" not in str(files["src/small.h"])
