@@ -16,6 +16,8 @@
 
 #include <arm_mve.h>
 
+#define MCUGEN_MVE_INLINE MCUGEN_INLINE
+
 typedef int8x16_t mcugen_s8x16;
 typedef int16x8_t mcugen_s16x8;
 typedef int32x4_t mcugen_s32x4;
@@ -100,6 +102,9 @@ static MCUGEN_INLINE mcugen_s32x4 mcugen_saturate_s8x4(mcugen_s32x4 v)
 
 #else
 
+/* Emulated lanes are loops: one copy of each function will do. */
+#define MCUGEN_MVE_INLINE inline
+
 typedef struct {
     int8_t lane[16];
 } mcugen_s8x16;
@@ -110,32 +115,32 @@ typedef struct {
     int32_t lane[4];
 } mcugen_s32x4;
 
-static MCUGEN_INLINE mcugen_s8x16 mcugen_load_s8x16(const int8_t *from)
+static MCUGEN_MVE_INLINE mcugen_s8x16 mcugen_load_s8x16(const int8_t *from)
 {
     mcugen_s8x16 v;
     __builtin_memcpy(v.lane, from, sizeof v.lane);
     return v;
 }
 
-static MCUGEN_INLINE void mcugen_store_s8x16(int8_t *to, mcugen_s8x16 v)
+static MCUGEN_MVE_INLINE void mcugen_store_s8x16(int8_t *to, mcugen_s8x16 v)
 {
     __builtin_memcpy(to, v.lane, sizeof v.lane);
 }
 
-static MCUGEN_INLINE mcugen_s32x4 mcugen_load_w32x4(const int32_t *from)
+static MCUGEN_MVE_INLINE mcugen_s32x4 mcugen_load_w32x4(const int32_t *from)
 {
     mcugen_s32x4 v;
     __builtin_memcpy(v.lane, from, sizeof v.lane);
     return v;
 }
 
-static MCUGEN_INLINE void mcugen_store_w32x4(int32_t *to, mcugen_s32x4 v)
+static MCUGEN_MVE_INLINE void mcugen_store_w32x4(int32_t *to, mcugen_s32x4 v)
 {
     __builtin_memcpy(to, v.lane, sizeof v.lane);
 }
 
 #define MCUGEN_MVE_TYPE(type, lanes, element)                                                                          \
-    static MCUGEN_INLINE mcugen_##type mcugen_dup_##type(int32_t value)                                                \
+    static MCUGEN_MVE_INLINE mcugen_##type mcugen_dup_##type(int32_t value)                                                \
     {                                                                                                                  \
         mcugen_##type v;                                                                                               \
         for (int32_t i = 0; i < lanes; ++i) {                                                                          \
@@ -143,7 +148,7 @@ static MCUGEN_INLINE void mcugen_store_w32x4(int32_t *to, mcugen_s32x4 v)
         }                                                                                                              \
         return v;                                                                                                      \
     }                                                                                                                  \
-    static MCUGEN_INLINE mcugen_##type mcugen_load_first_##type(const int8_t *from, int32_t count)                     \
+    static MCUGEN_MVE_INLINE mcugen_##type mcugen_load_first_##type(const int8_t *from, int32_t count)                     \
     {                                                                                                                  \
         mcugen_##type v;                                                                                               \
         for (int32_t i = 0; i < lanes; ++i) {                                                                          \
@@ -151,7 +156,7 @@ static MCUGEN_INLINE void mcugen_store_w32x4(int32_t *to, mcugen_s32x4 v)
         }                                                                                                              \
         return v;                                                                                                      \
     }                                                                                                                  \
-    static MCUGEN_INLINE void mcugen_store_first_##type(int8_t *to, mcugen_##type v, int32_t count)                    \
+    static MCUGEN_MVE_INLINE void mcugen_store_first_##type(int8_t *to, mcugen_##type v, int32_t count)                    \
     {                                                                                                                  \
         for (int32_t i = 0; i < lanes && i < count; ++i) {                                                             \
             to[i] = (int8_t)(uint8_t)v.lane[i];                                                                        \
@@ -168,7 +173,7 @@ MCUGEN_MVE_TYPE(s32x4, 4, int32_t)
 #define mcugen_store_s32x4(to, v) mcugen_store_first_s32x4(to, v, 4)
 
 #define MCUGEN_MVE_LANES(result, lanes, name, first, second, expression)                                               \
-    static MCUGEN_INLINE result name(first a, second b)                                                                \
+    static MCUGEN_MVE_INLINE result name(first a, second b)                                                                \
     {                                                                                                                  \
         result v;                                                                                                      \
         for (int32_t i = 0; i < lanes; ++i) {                                                                          \
@@ -192,7 +197,7 @@ MCUGEN_MVE_LANES(mcugen_s32x4, 4, mcugen_mul_even_s16x8, mcugen_s16x8, mcugen_s1
 MCUGEN_MVE_LANES(mcugen_s32x4, 4, mcugen_mul_odd_s16x8, mcugen_s16x8, mcugen_s16x8,
                  (int32_t)a.lane[2 * i + 1] * b.lane[2 * i + 1])
 
-static MCUGEN_INLINE int32_t mcugen_mve_shift(int32_t value, int32_t by)
+static MCUGEN_MVE_INLINE int32_t mcugen_mve_shift(int32_t value, int32_t by)
 {
     return by >= 0 ? value * (int32_t)((uint32_t)1 << by) : value >> -by;
 }
@@ -200,19 +205,19 @@ MCUGEN_MVE_LANES(mcugen_s32x4, 4, mcugen_shift_s32x4, mcugen_s32x4, mcugen_s32x4
 MCUGEN_MVE_LANES(mcugen_s32x4, 4, mcugen_shift_n_s32x4, mcugen_s32x4, int32_t, mcugen_mve_shift(a.lane[i], b))
 #undef MCUGEN_MVE_LANES
 
-static MCUGEN_INLINE mcugen_s32x4 mcugen_even_s16x8(mcugen_s16x8 a)
+static MCUGEN_MVE_INLINE mcugen_s32x4 mcugen_even_s16x8(mcugen_s16x8 a)
 {
     const mcugen_s32x4 v = {{a.lane[0], a.lane[2], a.lane[4], a.lane[6]}};
     return v;
 }
 
-static MCUGEN_INLINE mcugen_s32x4 mcugen_odd_s16x8(mcugen_s16x8 a)
+static MCUGEN_MVE_INLINE mcugen_s32x4 mcugen_odd_s16x8(mcugen_s16x8 a)
 {
     const mcugen_s32x4 v = {{a.lane[1], a.lane[3], a.lane[5], a.lane[7]}};
     return v;
 }
 
-static MCUGEN_INLINE mcugen_s32x4 mcugen_mla_n_s32x4(mcugen_s32x4 acc, mcugen_s32x4 a, int32_t b)
+static MCUGEN_MVE_INLINE mcugen_s32x4 mcugen_mla_n_s32x4(mcugen_s32x4 acc, mcugen_s32x4 a, int32_t b)
 {
     for (int32_t i = 0; i < 4; ++i) {
         acc.lane[i] += a.lane[i] * b;
@@ -220,7 +225,7 @@ static MCUGEN_INLINE mcugen_s32x4 mcugen_mla_n_s32x4(mcugen_s32x4 acc, mcugen_s3
     return acc;
 }
 
-static MCUGEN_INLINE mcugen_s32x4 mcugen_mulh_add_s32x4(mcugen_s32x4 a, mcugen_s32x4 b, int32_t c)
+static MCUGEN_MVE_INLINE mcugen_s32x4 mcugen_mulh_add_s32x4(mcugen_s32x4 a, mcugen_s32x4 b, int32_t c)
 {
     for (int32_t i = 0; i < 4; ++i) {
         a.lane[i] = c + (int32_t)(((int64_t)a.lane[i] * b.lane[i] + ((int64_t)1 << 30)) >> 31);
@@ -228,7 +233,7 @@ static MCUGEN_INLINE mcugen_s32x4 mcugen_mulh_add_s32x4(mcugen_s32x4 a, mcugen_s
     return a;
 }
 
-static MCUGEN_INLINE mcugen_s16x8 mcugen_saturate_s8x8(mcugen_s32x4 even, mcugen_s32x4 odd)
+static MCUGEN_MVE_INLINE mcugen_s16x8 mcugen_saturate_s8x8(mcugen_s32x4 even, mcugen_s32x4 odd)
 {
     mcugen_s16x8 v;
     for (int32_t i = 0; i < 8; ++i) {
@@ -237,7 +242,7 @@ static MCUGEN_INLINE mcugen_s16x8 mcugen_saturate_s8x8(mcugen_s32x4 even, mcugen
     return v;
 }
 
-static MCUGEN_INLINE mcugen_s32x4 mcugen_saturate_s8x4(mcugen_s32x4 v)
+static MCUGEN_MVE_INLINE mcugen_s32x4 mcugen_saturate_s8x4(mcugen_s32x4 v)
 {
     for (int32_t i = 0; i < 4; ++i) {
         v.lane[i] = mcugen_ssat8(v.lane[i]);
@@ -248,7 +253,7 @@ static MCUGEN_INLINE mcugen_s32x4 mcugen_saturate_s8x4(mcugen_s32x4 v)
 #endif
 
 /* `count` bytes in pieces of 16: reads and writes up to 15 bytes more; returns the byte behind the `count`. */
-static MCUGEN_INLINE int8_t *mcugen_copy_over_s8(int8_t *to, const int8_t *from, int32_t count)
+static MCUGEN_MVE_INLINE int8_t *mcugen_copy_over_s8(int8_t *to, const int8_t *from, int32_t count)
 {
     for (int32_t i = 0; i < count; i += 16) {
         mcugen_store_s8x16(to + i, mcugen_load_s8x16(from + i));
@@ -256,7 +261,7 @@ static MCUGEN_INLINE int8_t *mcugen_copy_over_s8(int8_t *to, const int8_t *from,
     return to + count;
 }
 
-static MCUGEN_INLINE int8_t *mcugen_fill_over_s8(int8_t *to, int32_t value, int32_t count)
+static MCUGEN_MVE_INLINE int8_t *mcugen_fill_over_s8(int8_t *to, int32_t value, int32_t count)
 {
     const mcugen_s8x16 v = mcugen_dup_s8x16(value);
     for (int32_t i = 0; i < count; i += 16) {
@@ -266,7 +271,7 @@ static MCUGEN_INLINE int8_t *mcugen_fill_over_s8(int8_t *to, int32_t value, int3
 }
 
 /* The explicit bounds of an activation; no code where they are those of int8. */
-static MCUGEN_INLINE void mcugen_clamp_s8_mve(int8_t *data, int32_t count, int32_t low, int32_t high)
+static MCUGEN_MVE_INLINE void mcugen_clamp_s8_mve(int8_t *data, int32_t count, int32_t low, int32_t high)
 {
     if (low > -128 || high < 127) {
         const mcugen_s16x8 lowest = mcugen_dup_s16x8(low);

@@ -7,7 +7,7 @@
 #include "window_s8.h"
 
 /* kernel_w * in_c bytes of a kernel row, whose taps lie at x, x + dilation_w, ...; returns the byte behind them. */
-static MCUGEN_INLINE int8_t *mcugen_window_row_mve(const struct mcugen_window_s8 *p, const int8_t *row, int32_t x, int8_t *to)
+static MCUGEN_MVE_INLINE int8_t *mcugen_window_row_mve(const struct mcugen_window_s8 *p, const int8_t *row, int32_t x, int8_t *to)
 {
     if (p->dilation_w == 1) {
         const struct mcugen_span s = mcugen_row_span(x, p->kernel_w, p->in_w);
@@ -29,7 +29,7 @@ static MCUGEN_INLINE int8_t *mcugen_window_row_mve(const struct mcugen_window_s8
 
 /* The window whose first tap lies at (y, x), its rows without gaps: writes up to 15 bytes behind it, and reads up to 15
  * bytes behind the image. */
-static MCUGEN_INLINE void mcugen_window_s8_mve(const struct mcugen_window_s8 *p, const int8_t *in, int32_t y, int32_t x, int8_t *to)
+static MCUGEN_MVE_INLINE void mcugen_window_s8_mve(const struct mcugen_window_s8 *p, const int8_t *in, int32_t y, int32_t x, int8_t *to)
 {
     const int32_t run = p->kernel_w * p->in_c;
     const int32_t row_bytes = p->in_w * p->in_c;

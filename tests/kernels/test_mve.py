@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from depthwise import depthwise_layer, depthwise_reference
+from depthwise import extreme_layers as extreme_depthwise_layers
 from reference import random_layer
 from running import Case, device_compilers, run_on_host
 from running_m55 import needs_qemu, run_on_m55
 from test_conv2d_dsp import layers
 from variants import extreme_layers, variant_cases
 
-from mcugen.kernels import conv2d_1x1_mve, conv2d_mve, fully_connected_mve
+from mcugen.kernels import conv2d_1x1_mve, conv2d_mve, depthwise_conv2d_mve, fully_connected_mve
 from mcugen.kernels.layer import ConvLayer
 
 
@@ -53,7 +56,23 @@ def fully_connected_cases() -> list[Case]:
     return variant_cases(fully_connected_mve, found, rng, "cortex-m55")
 
 
-MAKERS = pytest.mark.parametrize("make", [convolution_cases, pointwise_cases, fully_connected_cases])
+def depthwise_cases() -> list[Case]:
+    rng = np.random.default_rng(4)
+    found = []
+    windows = itertools.product(((1, 1), (3, 1), (1, 4), (5, 5), (3, 3)), ((1, 1), (2, 1), (1, 3)), ((1, 1), (1, 2)))
+    for (kernel, stride, dilation), channels in zip(windows, itertools.cycle((1, 3, 7, 8, 9, 16, 18)), strict=False):
+        padding = tuple(int(p) for p in rng.integers(0, 3, 4))
+        shape = {"kernel": kernel, "stride": stride, "dilation": dilation, "padding": padding}
+        found.append(depthwise_layer(rng, size=(5, 9), channels=channels, **shape))
+    for size, stride, channels in (((1, 1), 1, 8), ((6, 5), 1, 24), ((7, 6), 2, 5), ((4, 9), 2, 16), ((9, 4), 3, 6)):
+        shape = {"size": size, "kernel": (3, 3), "stride": (stride, stride), "padding": (stride % 2, 1, 1, 1)}
+        found.append(depthwise_layer(rng, channels=channels, **shape))
+    shape = {"size": (3, 4), "channels": 11, "kernel": (3, 3), "padding": (1, 1, 1, 1)}
+    found += [*extreme_depthwise_layers(rng, **shape), *any_scale(depthwise_layer(rng, **shape))]
+    return variant_cases(depthwise_conv2d_mve, found, rng, "cortex-m55", depthwise_reference)
+
+
+MAKERS = pytest.mark.parametrize("make", [convolution_cases, pointwise_cases, fully_connected_cases, depthwise_cases])
 
 
 @MAKERS

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from reference import conv_reference, random_input, random_layer
+from reference import Int8, conv_reference, random_input, random_layer
 from running import Case
 
 from mcugen.kernels.layer import ConvLayer
@@ -40,7 +40,11 @@ def extreme_layers(rng: np.random.Generator, **shape: Any) -> Iterator[ConvLayer
 
 
 def variant_cases(
-    kernel: ModuleType, layers: Iterable[ConvLayer], rng: np.random.Generator, target: str = "cortex-m4"
+    kernel: ModuleType,
+    layers: Iterable[ConvLayer],
+    rng: np.random.Generator,
+    target: str = "cortex-m4",
+    reference: Callable[[ConvLayer, Int8], Int8] = conv_reference,
 ) -> list[Case]:
     """A case for every candidate of every layer, and where one may write over its input, a second that does."""
     core = load_target(target)
@@ -50,7 +54,7 @@ def variant_cases(
         calls = [call for call in kernel.candidates(layer, core) if call.inline]
         assert calls, layer
         for call in calls:
-            case = Case(call=call, inputs=(x,), expected=conv_reference(layer, x))
+            case = Case(call=call, inputs=(x,), expected=reference(layer, x))
             listed.append(case)
             if 0 in call.overlap:
                 listed.append(dataclasses.replace(case, distance=call.overlap[0]))
