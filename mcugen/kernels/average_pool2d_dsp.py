@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.pool_dsp import PoolCycles, pool_cycles, pool_overlap
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -26,6 +27,7 @@ def candidates(call: KernelCall, target: Target) -> Iterator[KernelCall]:
         constants=call.constants,
         overlap={0: pool_overlap(call.params)},
         cycles=pool_cycles(call.params, CYCLES),
-        code_bytes=400,
+        code_bytes=248,
+        shared_code=shared("mcugen_average_pixel_s8_dsp"),
         variant="dsp",
     )

@@ -11,6 +11,7 @@ from mcugen.kernels.conv2d_dsp import pixel_overlap
 from mcugen.kernels.cost_dsp import column_pair_cycles, matmul_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -18,9 +19,9 @@ OP = "conv2d"
 BATCH_BYTES = 256
 """Columns of several pixel pairs are unpacked at once up to this size: a call costs about 120 cycles."""
 
-
-SPECIALIZED_BYTES, SHARED_BYTES = 380, 280
-"""Flash of a layer: its own code and parameters, and its part (a sixth) of the blocks that layers share."""
+EVEN_BYTES, ODD_BYTES, SHARED_BYTES = 104, 162, 64
+"""Code of one layer with an even and an odd number of pixels; code and parameters where it is shared."""
+BLOCKS = ("mcugen_matmul_s8_dsp", "mcugen_column_pairs_s8_dsp")
 
 
 def is_pointwise(layer: ConvLayer) -> bool:
@@ -60,12 +61,18 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: pixel_overlap(layer, 2 * batch)},
         over_read={0: -layer.in_c % 4},
         cycles=pointwise_cycles(pixels, steps, threes, twos, batch),
-        code_bytes=SPECIALIZED_BYTES,
+        code_bytes=ODD_BYTES if pixels % 2 else EVEN_BYTES,
+        shared_code=shared(*BLOCKS),
         variant="dsp",
     )
     yield call
-    yield dataclasses.replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles * 1.002 + 60)
-
+    yield dataclasses.replace(
+        call,
+        inline=False,
+        code_bytes=SHARED_BYTES,
+        shared_code=shared(*BLOCKS, "mcugen_conv2d_1x1_s8_dsp_shared"),
+        cycles=call.cycles * 1.002 + 60,
+    )
 
 
 def pointwise_cycles(pixels: int, steps: int, threes: int, twos: int, batch: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from mcugen.kernels.cost_dsp import matmul_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
+from mcugen.kernels.shared_code import shared
 from mcugen.plan.overlap import access_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
@@ -19,8 +20,9 @@ OP = "conv2d"
 BATCH_BYTES = 512
 """Columns of several pixel pairs are unpacked at once up to this size."""
 
-SPECIALIZED_BYTES, SHARED_BYTES = 730, 580
-"""Flash of a layer: its own code and parameters, and its part of the blocks and copies that layers share."""
+POINT_BYTES, INNER_BYTES, PADDED_BYTES, SHARED_BYTES = 256, 392, 508, 112
+"""Code of one layer with 1x1 windows, larger ones inside the image, and others; code and parameters where it is shared."""
+BLOCKS = ("mcugen_matmul_s8_dsp", "mcugen_column_rows_s8_dsp")
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
@@ -45,12 +47,25 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: pixel_overlap(layer, 2 * batch)},
         over_read={0: -layer.kernel_w * layer.in_c % 4 if layer.kernel_h == 1 else 0},
         cycles=matmul_cycles(steps, threes, twos, pixels, batch) + window_cycles(layer, steps),
-        code_bytes=SPECIALIZED_BYTES,
+        code_bytes=specialized_bytes(layer),
+        shared_code=shared(*BLOCKS),
         variant="dsp",
     )
     yield call
     if staged == 0:
-        yield dataclasses.replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles + 66 * pixels)
+        yield dataclasses.replace(
+            call,
+            inline=False,
+            code_bytes=SHARED_BYTES,
+            shared_code=shared(*BLOCKS, "mcugen_conv2d_s8_dsp_shared"),
+            cycles=call.cycles + 66 * pixels,
+        )
+
+
+def specialized_bytes(layer: ConvLayer) -> int:
+    if inner_pixels(layer) < layer.out_h * layer.out_w:
+        return PADDED_BYTES
+    return POINT_BYTES if layer.kernel_h * layer.kernel_w == 1 else INNER_BYTES
 
 
 def convolution_params(layer: ConvLayer) -> dict[str, int]:

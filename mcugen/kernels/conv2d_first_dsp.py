@@ -11,6 +11,7 @@ from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_ov
 from mcugen.kernels.cost_dsp import matmul_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import Int64, blocks_of_3_and_2, pack_stream, round_up, scaled_requantization
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -54,7 +55,8 @@ def _call(layer: ConvLayer, scaled: tuple[Int64, Int64], head: int, words: int) 
         overlap={0: pixel_overlap(layer, 2 * batch)},
         over_read={0: head + 4 * words - layer.kernel_w * layer.in_c},
         cycles=matmul_cycles(steps, threes, twos, pixels, batch) + first_window_cycles(layer, steps, head),
-        code_bytes=920,
+        code_bytes=288 if layer.kernel_h * layer.kernel_w == 1 else 720 if layer.pad_top or layer.pad_left else 628,
+        shared_code=shared("mcugen_matmul_s8_dsp"),
         variant="dsp",
     )
 

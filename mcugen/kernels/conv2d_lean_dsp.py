@@ -12,13 +12,15 @@ from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_ov
 from mcugen.kernels.cost_dsp import matmul_lean_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
 OP = "conv2d"
 
-SPECIALIZED_BYTES, SHARED_BYTES = 920, 690
-"""Flash of a layer: its own code and parameters, and its part of the blocks and copies that layers share."""
+POINT_BYTES, INNER_BYTES, PADDED_BYTES, SHARED_BYTES = 192, 368, 464, 108
+"""Code of one layer with 1x1 windows, larger ones inside the image, and others; code and parameters where it is shared."""
+BLOCK = "mcugen_matmul_lean_s8_dsp"
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
@@ -42,12 +44,25 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         scratch=8 * steps,
         overlap={0: pixel_overlap(layer, 2)},
         cycles=matmul_lean_cycles(steps, threes, twos, layer.out_h * layer.out_w) + lean_window_cycles(layer),
-        code_bytes=SPECIALIZED_BYTES,
+        code_bytes=specialized_bytes(layer),
+        shared_code=shared(BLOCK),
         variant="dsp",
     )
     yield call
     slower = layer.out_h * layer.out_w * (150 + 22 * layer.kernel_h)
-    yield dataclasses.replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles + slower)
+    yield dataclasses.replace(
+        call,
+        inline=False,
+        code_bytes=SHARED_BYTES,
+        shared_code=shared(BLOCK, "mcugen_conv2d_lean_s8_dsp_shared"),
+        cycles=call.cycles + slower,
+    )
+
+
+def specialized_bytes(layer: ConvLayer) -> int:
+    if inner_pixels(layer) < layer.out_h * layer.out_w:
+        return PADDED_BYTES
+    return POINT_BYTES if layer.kernel_h * layer.kernel_w == 1 else INNER_BYTES
 
 
 def lean_window_cycles(layer: ConvLayer) -> float:

@@ -9,6 +9,7 @@ from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_ov
 from mcugen.kernels.cost_dsp import matmul_plain_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import pack_plain_stream, round_up
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -32,7 +33,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: pixel_overlap(layer, 2, buffered=layer.kernel_h > 1)},
         over_read={0: -layer.depth % 4 if layer.kernel_h == 1 else 0},
         cycles=matmul_plain_cycles(steps, twos, ones, pixels) + copy_cycles(layer),
-        code_bytes=950,
+        code_bytes=156 if not copied else 596 if inner_pixels(layer) < pixels else 400,
+        shared_code=shared("mcugen_matmul_plain_s8_dsp"),
         variant="dsp",
     )
 

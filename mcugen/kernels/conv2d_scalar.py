@@ -9,10 +9,12 @@ from mcugen.kernels.conv2d_dsp import convolution_params, pixel_overlap
 from mcugen.kernels.cost_scalar import column_cycles, matmul_cycles, window_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_scalar import pack_stream
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
 OP = "conv2d"
+COLUMN_BLOCKS = ("mcugen_column_s8_scalar", "mcugen_column_words_s8_scalar")
 
 
 def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
@@ -31,6 +33,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         params = {"pixels": pixels} | {field: params[field] for field in kept}
     steps = -(-layer.depth // 4)
     bytewise = not pointwise and layer.in_c % 4 != 0
+    windows = () if pointwise else (f"mcugen_window_{'bytes' if bytewise else 'words'}_s8_scalar",)
     column = column_cycles(layer.in_c, aligned=layer.in_c % 4 == 0)
     unpacking = pixels * column if pointwise else window_cycles(layer)
     yield KernelCall(
@@ -41,6 +44,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         scratch=(20 if bytewise else 16) * steps,
         overlap={0: pixel_overlap(layer, 2)},
         cycles=matmul_cycles(steps, layer.out_c, pixels) + unpacking,
-        code_bytes=150 if pointwise else 250,
+        code_bytes=152 if pointwise else 240 if bytewise else 220,
+        shared_code=shared(*COLUMN_BLOCKS, "mcugen_matmul_s8_scalar", *windows),
         variant="scalar",
     )

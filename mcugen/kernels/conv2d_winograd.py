@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.shared_code import shared
 from mcugen.plan.overlap import access_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
@@ -91,7 +92,10 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         scratch=64 * -(-layer.in_c // 16) * 16 + max(24 * layer.in_c, 512 + 8 * -(-layer.out_c // 4) * 4),
         overlap={0: tile_overlap(layer)},
         cycles=winograd_cycles(layer),
-        code_bytes=400,
+        code_bytes=428,
+        shared_code=shared(
+            *(f"mcugen_winograd_{part}_s8_dsp" for part in ("copy", "input", "output", "patch", "sums"))
+        ),
         variant="dsp",
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -19,7 +20,10 @@ STRIP_ROWS = 6
 STEP_LIMIT = 1 << 16
 UNPACK_CALL, UNPACK_COLUMN, KEPT_COLUMN, STRIP_OF_PAIR = 34.0, 7.4, 7.0, 310.0
 ROW, OUTPUT = 43.0, 14.35
-SPECIALIZED_BYTES, SHARED_BYTES, SHARED_CYCLES = 330, 120, 1.02
+ONE_STRIP_BYTES, STRIPS_BYTES, KEPT_STRIPS_BYTES = 272, 380, 456
+"""Code of one layer of a single strip, of several, and of several in place."""
+SHARED_BYTES, SHARED_CYCLES = 96, 1.02
+BLOCKS = ("mcugen_depthwise_rows_s8_dsp", "mcugen_depthwise_unpack_s8_dsp")
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,13 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         if max(lines.in_column_step, lines.out_column_step) < STEP_LIMIT:
             call = call_of(layer, lines, in_place=in_place, along_height=along_height)
             yield call
-            yield replace(call, inline=False, code_bytes=SHARED_BYTES, cycles=call.cycles * SHARED_CYCLES)
+            yield replace(
+                call,
+                inline=False,
+                code_bytes=SHARED_BYTES,
+                shared_code=shared(*BLOCKS, "mcugen_depthwise_conv2d_3x3_s8_dsp_shared"),
+                cycles=call.cycles * SHARED_CYCLES,
+            )
 
 
 def call_of(layer: ConvLayer, lines: Lines, *, in_place: bool, along_height: bool) -> KernelCall:
@@ -161,6 +171,7 @@ def call_of(layer: ConvLayer, lines: Lines, *, in_place: bool, along_height: boo
         in_place=0 if in_place else None,
         over_read={0: layer.in_c & 1},
         cycles=lines_cycles(lines, in_place=in_place),
-        code_bytes=SPECIALIZED_BYTES,
+        code_bytes=ONE_STRIP_BYTES if lines.out_rows <= STRIP_ROWS else KEPT_STRIPS_BYTES if in_place else STRIPS_BYTES,
+        shared_code=shared(*BLOCKS),
         variant="dsp",
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcugen.kernels.depthwise_conv2d_3x3_dsp import STEP_LIMIT, applies, pack_weights
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -41,6 +42,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         constants={"weights": pack_weights(layer, along_height=False)},
         overlap={0: row_overlap(layer)},
         cycles=31.0 * layer.out_h + lines * (71.5 + 24.3 * layer.out_w),
-        code_bytes=200,
+        code_bytes=144,
+        shared_code=shared("mcugen_depthwise_line_s8_dsp"),
         variant="dsp",
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -67,7 +68,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: pixel_overlap(layer)},
         over_read={0: -layer.in_c % 4},
         cycles=depthwise_cycles(layer),
-        code_bytes=350,
+        code_bytes=296,
+        shared_code=shared("mcugen_depthwise_pixel_s8_dsp"),
         variant="dsp",
     )
 

@@ -10,6 +10,7 @@ from mcugen.kernels.conv2d_dsp import convolution_params
 from mcugen.kernels.cost_scalar import depthwise_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_scalar import PAIR_LIMIT, Words, round_up, scalar_requantization
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -37,7 +38,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         scratch=4 * (round_up(taps, 2) + columns * layer.kernel_h + 1),
         overlap={0: row_pair_overlap(layer)},
         cycles=depthwise_cycles(layer, columns),
-        code_bytes=250,
+        code_bytes=284,
+        shared_code=shared("mcugen_depthwise_rows_s8_scalar", "mcugen_strip_s8_scalar"),
         variant="scalar",
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from mcugen.kernels.cost_dsp import column_cycles, matvec_cycles, matvec_direct_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import pack_column_stream, scaled_requantization
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -44,7 +45,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: -depth},
         over_read={0: -depth % 4},
         cycles=column_cycles(steps) + matvec_cycles(steps, fours, ones),
-        code_bytes=290,
+        code_bytes=60,
+        shared_code=shared("mcugen_matvec_s8_dsp", "mcugen_column_s8_dsp"),
         variant="dsp",
     )
     yield call
@@ -53,7 +55,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         function="mcugen_fully_connected_direct_s8_dsp",
         headers=("fully_connected_direct_s8_dsp.h",),
         scratch=0,
-        code_bytes=270,
+        code_bytes=56,
+        shared_code=shared("mcugen_matvec_direct_s8_dsp"),
         overlap={0: layer.out_c - blocks[-1] if len(blocks) > 1 else -depth},
         cycles=matvec_direct_cycles(steps, fours, ones),
     )

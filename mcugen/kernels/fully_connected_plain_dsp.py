@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mcugen.kernels.cost_dsp import matvec_plain_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_dsp import pack_plain_stream
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -34,6 +35,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: layer.out_c - blocks[-1] if len(blocks) > 1 else -layer.depth},
         over_read={0: -layer.depth % 4},
         cycles=matvec_plain_cycles(-(-layer.depth // 4), fours, ones),
-        code_bytes=330,
+        code_bytes=56,
+        shared_code=shared("mcugen_matvec_plain_s8_dsp"),
         variant="dsp",
     )

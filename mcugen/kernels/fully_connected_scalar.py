@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mcugen.kernels.cost_scalar import column_cycles, matvec_cycles
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_scalar import pack_stream
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -35,6 +36,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         scratch=8 * steps,
         overlap={0: -layer.depth},
         cycles=column_cycles(layer.depth, aligned=True) + matvec_cycles(steps, layer.out_c),
-        code_bytes=100,
+        code_bytes=76,
+        shared_code=shared("mcugen_column_s8_scalar", "mcugen_column_words_s8_scalar", "mcugen_matvec_s8_scalar"),
         variant="scalar",
     )

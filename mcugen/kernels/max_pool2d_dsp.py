@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.pool_dsp import PoolCycles, pool_cycles, pool_overlap
+from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -22,6 +23,7 @@ def candidates(call: KernelCall, target: Target) -> Iterator[KernelCall]:
         params=call.params,
         overlap={0: pool_overlap(call.params)},
         cycles=pool_cycles(call.params, CYCLES),
-        code_bytes=500,
+        code_bytes=120,
+        shared_code=shared("mcugen_max_pixel_s8_dsp"),
         variant="dsp",
     )

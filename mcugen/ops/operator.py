@@ -48,7 +48,13 @@ class Lowering:
 
     @property
     def flash(self) -> int:
+        """Bytes of constants and code without `shared_code`."""
         return sum(call.weight_bytes + call.code_bytes for call in self.calls)
+
+    @property
+    def shared_code(self) -> dict[str, int]:
+        """The functions that are in a firmware once, whoever calls them, and their bytes."""
+        return {name: size for call in self.calls for name, size in call.shared_code.items()}
 
     @property
     def scratch(self) -> int:

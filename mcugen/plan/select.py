@@ -53,6 +53,8 @@ def _undominated(lowerings: Sequence[Lowering]) -> list[Lowering]:
 def _dominates(first: Lowering, second: Lowering) -> bool:
     """Whether `first` is at least as good in everything, and better in something (or stands earlier, being equal)."""
     ours, theirs = _figures(first), _figures(second)
+    if not first.shared_code.keys() <= second.shared_code.keys():
+        return False
     return all(a <= b for a, b in zip(ours, theirs, strict=True)) and ours != theirs
 
 
@@ -112,26 +114,62 @@ def _functions(lowering: Lowering) -> list[str]:
     return [call.function for call in lowering.calls]
 
 
-def cheapest(
-    options: Sequence[Sequence[Choice]], flash_weight: float, *, ram_weight: float = 0.0
-) -> list[Choice]:
-    """For each node the option with the least share of the model's cycles plus `flash_weight` times its share of the flash.
+def cheapest(options: Sequence[Sequence[Choice]], flash_weight: float, *, ram_weight: float = 0.0) -> list[Choice]:
+    """For each node an option, with the least share of cycles plus `flash_weight` times the share of flash in all.
 
-    Shares are of the fastest program's totals, so that the weight has the same meaning for every model; `ram_weight` is for
-    the fraction by which a node takes more RAM than the neediest node must.
+    Shares are of the fastest program's cycles and the smallest one's flash, so that the weight has the same meaning for every
+    model; `ram_weight` is for the fraction by which a node takes more RAM than the neediest node must.  Functions that several
+    options share are paid once: all are free at first, and then done without, one after the other, while that is cheaper
+    (the greedy drop heuristic for the uncapacitated facility location problem).
     """
     fastest = [min(choices, key=lambda c: (c.lowering.cycles, c.lowering.flash)) for choices in options]
     cycles = max(1.0, total_cycles(fastest))
-    smallest = [min(choices, key=lambda c: (c.lowering.flash, c.lowering.cycles)) for choices in options]
+    smallest = [min(choices, key=lambda c: (_whole_flash(c), c.lowering.cycles)) for choices in options]
     flash = max(1.0, float(total_flash(smallest)))
     floor = max([1, *(min(choice.need for choice in choices) for choices in options)])
 
-    def price(choice: Choice) -> tuple[float, float]:
+    def price(choice: Choice) -> float:
         one = choice.lowering
         excess = max(0, choice.need - floor) / floor
-        return (one.cycles / cycles + flash_weight * one.flash / flash + ram_weight * excess, one.scratch)
+        return one.cycles / cycles + flash_weight * one.flash / flash + ram_weight * excess
 
-    return [min(choices, key=price) for choices in options]
+    def assign(excluded: frozenset[str], opened: frozenset[str] | None) -> tuple[float, list[Choice]] | None:
+        """The nearest program without some functions, and its price; a node pays alone for what is not `opened`."""
+
+        def alone(choice: Choice) -> tuple[float, int]:
+            one = choice.lowering
+            new = 0 if opened is None else sum(size for name, size in one.shared_code.items() if name not in opened)
+            return price(choice) + flash_weight * new / flash, one.scratch
+
+        allowed = [[c for c in row if excluded.isdisjoint(c.lowering.shared_code)] for row in options]
+        if not all(allowed):
+            return None
+        choices = [min(row, key=alone) for row in allowed]
+        return sum(map(price, choices)) + flash_weight * sum(shared_code(choices).values()) / flash, choices
+
+    excluded: frozenset[str] = frozenset()
+    best = assign(excluded, None)
+    assert best is not None
+    while flash_weight > 0:
+        used = frozenset(shared_code(best[1]))
+        trials = [(excluded | {name}, opened) for name in sorted(used) for opened in (None, used - {name})]
+        found = [
+            (trial, names) for names, trial in ((names, assign(names, opened)) for names, opened in trials) if trial
+        ]
+        least = min(found, key=lambda one: one[0][0], default=None)
+        if least is None or least[0][0] >= best[0]:
+            break
+        best, excluded = least
+    return best[1]
+
+
+def _whole_flash(choice: Choice) -> int:
+    return choice.lowering.flash + sum(choice.lowering.shared_code.values())
+
+
+def shared_code(choices: Sequence[Choice]) -> dict[str, int]:
+    """The functions of which the program holds one copy for all the nodes that call them, and their bytes."""
+    return {name: size for choice in choices for name, size in choice.lowering.shared_code.items()}
 
 
 def total_cycles(choices: Sequence[Choice]) -> float:
@@ -139,4 +177,4 @@ def total_cycles(choices: Sequence[Choice]) -> float:
 
 
 def total_flash(choices: Sequence[Choice]) -> int:
-    return sum(choice.lowering.flash for choice in choices)
+    return sum(choice.lowering.flash for choice in choices) + sum(shared_code(choices).values())
