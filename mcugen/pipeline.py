@@ -37,7 +37,7 @@ from mcugen.program import Buffer, Program
 from mcugen.quantize.calibration import synthetic_samples
 from mcugen.quantize.imported import import_notes, is_imported, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
-from mcugen.quantize.quantizer import quantize_graph
+from mcugen.quantize.quantizer import quantize_graph, share_parameters
 from mcugen.report.json_report import build_report, json_text
 from mcugen.report.memory import memory_svg
 from mcugen.targets import Target, load_target
@@ -111,7 +111,8 @@ def quantize(
         model = quantize_graph(graph, data, observer=observer, effort=effort, progress=step)
     if arithmetic == "tflite":
         source = use_tflite_arithmetic(model.source)
-        model = replace(model, graph=integer_graph(source, model.activations, model.weights))
+        activations = model.activations if imported else share_parameters(source, model.activations)
+        model = replace(model, graph=integer_graph(source, activations, model.weights))
     integer = remove_dead_channels(model.graph)
     facts = {
         "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
