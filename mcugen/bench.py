@@ -63,10 +63,10 @@ def bench_models(
     for file in files:
         try:
             data, quantized = _prepared(file, observer, effort)
-        except McugenError as error:
-            rows += [BenchRow(file.stem, target, error=error.message, exit_code=error.exit_code) for target in targets]
+        except Exception as error:
+            rows += [_failed(file, target, error) for target in targets]
             continue
-        if data is None and warn is not None:
+        if quantized.synthetic and warn is not None:
             warn(f"{file.name}: no calibration data beside it: cycles and sizes hold, its accuracy would not")
         for target in targets:
             calibration = None if data is None else data.name
@@ -86,8 +86,10 @@ def find_calibration(model: Path) -> list[Path]:
     """Calibration files that may belong to a model, best first: by its name, by parts of its name, or `calib.npz`."""
     parts = model.stem.split("_")
     prefixes = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    names = [f"{stem}_calib.npz" for stem in (*prefixes, *parts[1:])] + ["calib.npz"]
-    return [model.parent / name for name in dict.fromkeys(names) if (model.parent / name).is_file()]
+    exact = [model.parent / f"{stem}_calib.npz" for stem in (*prefixes, *parts[1:])]
+    longer = [path for part in parts for path in sorted(model.parent.glob(f"{part}_*_calib.npz"))]
+    found = dict.fromkeys([*exact, model.parent / "calib.npz", *longer])
+    return [path for path in found if path.is_file()]
 
 
 def _prepared(model: Path, observer: str, effort: str) -> tuple[Path | None, Quantized]:
@@ -100,6 +102,13 @@ def _prepared(model: Path, observer: str, effort: str) -> tuple[Path | None, Qua
     return None, prepare(model, BuildOptions(observer=observer, effort=effort))
 
 
+def _failed(model: Path, target: str, error: Exception) -> BenchRow:
+    """A row for what went wrong: even a defect of mcugen in one model must not cost the table of the others."""
+    if isinstance(error, McugenError):
+        return BenchRow(model.stem, target, error=error.message, exit_code=error.exit_code)
+    return BenchRow(model.stem, target, error=f"unexpected {type(error).__name__}: {error}", exit_code=1)
+
+
 def _row(
     model: Path, target: str, quantized: Quantized, *, goal: Goal, compiler: str | None, calibration: str | None
 ) -> BenchRow:
@@ -108,8 +117,8 @@ def _row(
         with tempfile.TemporaryDirectory(prefix="mcugen-") as folder:
             package = compiled.stage(Path(folder) / "model")
             result = verbs.simulate(package, target, vectors=VECTORS, compiler=compiler)
-    except McugenError as error:
-        return BenchRow(model.stem, target, error=error.message, exit_code=error.exit_code)
+    except Exception as error:
+        return _failed(model, target, error)
     record = result.to_dict()
     return BenchRow(
         name=model.stem,

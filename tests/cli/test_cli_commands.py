@@ -14,6 +14,7 @@ import small_models
 from conftest import ROOT, Done
 
 import mcugen
+from mcugen.bench import find_calibration
 from mcugen.cli import main
 
 Run = Callable[..., Done]
@@ -263,6 +264,13 @@ def test_bench_goes_on_after_a_model_that_fails(run: Run, model: Path, tmp_path:
     done = run("bench", tmp_path, "--json", code=1)
     assert [bool(row["error"]) for row in done.record["rows"]] == [True, False]
     assert "determinant" in done.stderr
+
+
+def test_bench_finds_calibration_by_name(tmp_path: Path) -> None:
+    for name in ("a_motion_calib.npz", "motion_wide_calib.npz", "cnn_calib.npz", "calib.npz", "other_calib.npz"):
+        (tmp_path / name).touch()
+    found = [path.name for path in find_calibration(tmp_path / "cnn_motion_v2.onnx")]
+    assert found == ["cnn_calib.npz", "calib.npz", "motion_wide_calib.npz"]
 
 
 def test_ops_and_targets(run: Run) -> None:
