@@ -31,8 +31,11 @@ def expand_quantized(model: onnx.ModelProto, file: str) -> onnx.ModelProto:
         expand = table.get(_key(node))
         if expand is None:
             state.nodes.append(node)
-        else:
+            continue
+        try:
             expand(state, node)
+        except (TypeError, ValueError, IndexError):
+            raise state.unsupported(node, "its inputs are malformed", "export the model again") from None
     result = onnx.ModelProto()
     result.CopyFrom(model)
     del result.graph.node[:]

@@ -136,3 +136,34 @@ def test_change_of_parameters_is_one_table(tmp_path: Path) -> None:
     assert [n.op for n in quantized.graph.nodes] == ["table"]
     x = np.random.default_rng(0).uniform(-3, 3, (16, 30)).astype(np.float32)
     assert steps_apart(quantized, x, run_onnxruntime(path, x)) <= 1
+
+
+@pytest.mark.parametrize(("op", "domain"), [("QLinearAdd", "com.microsoft"), ("QLinearConcat", "com.microsoft")])
+def test_malformed_operators_on_integers_are_refused(op: str, domain: str, tmp_path: Path) -> None:
+    model = Model((1, 8), "int8")
+    model.node(op, ["x"], "y", domain=domain)
+    with pytest.raises(UnsupportedModel, match="malformed"):
+        load(model.save(tmp_path / "m.onnx", "int8"))
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype", "reason"),
+    [(0.1, "int16", "int16"), ([0.1] * 8, "int8", "each channel"), (0.0, "int8", "scale 0")],
+)
+def test_parameters_that_no_activation_can_have(scale: Any, dtype: str, reason: str, tmp_path: Path) -> None:
+    model = Model((1, 8))
+    params = [model.constant(scale, "float32"), model.constant(np.zeros(np.shape(scale)), dtype)]
+    model.node("DequantizeLinear", [model.node("QuantizeLinear", ["x", *params]), *params], "y")
+    with pytest.raises(UnsupportedModel, match=reason):
+        load(model.save(tmp_path / "m.onnx", opset=21))
+
+
+def test_two_sets_of_parameters_on_one_tensor(tmp_path: Path) -> None:
+    model = Model((1, 8))
+    branches = [fake(model, "x", 0.1, 0, "int8"), fake(model, "x", 0.05, 3, "int8")]
+    fake(model, model.node("Add", branches), 0.2, 0, "int8", "y")
+    path = model.save(tmp_path / "m.onnx")
+    quantized = quantize(load(path))
+    assert sorted(n.op for n in quantized.graph.nodes) == ["add", "table"]
+    x = np.random.default_rng(0).uniform(-5, 5, (64, 8)).astype(np.float32)
+    assert steps_apart(quantized, x, run_onnxruntime(path, x)) <= 1
