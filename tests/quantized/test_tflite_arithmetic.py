@@ -109,3 +109,19 @@ def test_operators_without_known_integers_are_named(tmp_path: Path) -> None:
     graph = load(model.save(tmp_path / "m.onnx"))
     with pytest.raises(UnsupportedModel, match="'n0' \\(table\\)"):
         quantize(graph, {"x": np.ones((4, 8), np.float32)}, arithmetic="tflite")
+
+
+def test_a_change_of_parameters_and_a_lone_relu_are_tables(tmp_path: Path) -> None:
+    model = Model((1, 30))
+    x = model.params(0.02, 4, "int8")
+    y = model.params(0.05, -100, "int8")
+    real = model.node("DequantizeLinear", [model.node("QuantizeLinear", ["x", *x]), *x])
+    between = model.node("DequantizeLinear", [model.node("QuantizeLinear", [real, *y]), *y])
+    z = model.params(0.03, -128, "int8")
+    model.node("DequantizeLinear", [model.node("QuantizeLinear", [model.node("Relu", [between]), *z]), *z], "y")
+    quantized = quantize(load(model.save(tmp_path / "m.onnx")), arithmetic="tflite")
+    assert [node.op for node in quantized.graph.nodes] == ["table", "table"]
+    first, second = (quantized.graph.constant(node.inputs[1]) for node in quantized.graph.nodes)
+    q = np.arange(-128, 128)
+    assert np.abs(first - np.clip((q - 4) * 0.4 - 100, -128, 127)).max() <= 0.5 + 1e-6
+    assert np.abs(second - np.clip(np.maximum((q + 100) * 5 / 3, 0) - 128, -128, 127)).max() <= 0.5 + 1e-6
