@@ -76,7 +76,8 @@ def pack_stream(weights: Int64, bias: Int64, multiplier: Int64, blocks: Sequence
 def pack_words24(numbers: Int64) -> Words:
     """Four numbers in [0, 2^24) as the three words of runtime_c/words24.h."""
     lowest = numbers[3] >> np.array([0, 8, 16]) & 0xFF
-    return (numbers[:3] << 8 | lowest).astype(np.uint32)
+    words: Words = (numbers[:3] << 8 | lowest).astype(np.uint32)
+    return words
 
 
 def pack_column_stream(weights: Int64, bias: Int64, multiplier: Int64) -> Words | None:
