@@ -123,5 +123,6 @@ def test_a_change_of_parameters_and_a_lone_relu_are_tables(tmp_path: Path) -> No
     assert [node.op for node in quantized.graph.nodes] == ["table", "table"]
     first, second = (quantized.graph.constant(node.inputs[1]) for node in quantized.graph.nodes)
     q = np.arange(-128, 128)
-    assert np.abs(first - np.clip((q - 4) * 0.4 - 100, -128, 127)).max() <= 0.5 + 1e-6
+    # 0.4 = 0.8 / 2: the product by 0.8 is rounded, and its half again
+    assert np.abs(first - np.clip((q - 4) * 0.4 - 100, -128, 127)).max() <= 0.75
     assert np.abs(second - np.clip(np.maximum((q + 100) * 5 / 3, 0) - 128, -128, 127)).max() <= 0.5 + 1e-6
