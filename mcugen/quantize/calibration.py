@@ -69,11 +69,14 @@ def _load_files(graph: Graph, path: Path) -> dict[str, Array]:
         loaded = np.load(path, allow_pickle=False)
         return {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except FileNotFoundError:
-        raise CalibrationError(f"{path}: no such file", hint="give an .npz, an .npy or a folder of .npy files") from None
+        raise CalibrationError(
+            f"{path}: no such file", hint="give an .npz, an .npy or a folder of .npy files"
+        ) from None
     except (OSError, ValueError, EOFError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CalibrationError(
-            f"{path.name}: not a readable .npz or .npy file ({reason})", hint="write it with numpy.savez(path, x=samples)"
+            f"{path.name}: not a readable .npz or .npy file ({reason})",
+            hint="write it with numpy.savez(path, x=samples)",
         ) from None
     except Exception as error:  # zipfile and zlib raise their own errors on damaged archives
         raise CalibrationError(
@@ -94,7 +97,9 @@ def _stack(graph: Graph, samples: Iterable[Any]) -> dict[str, Array]:
     try:
         return {name: np.stack(column) for name, column in columns.items()}
     except ValueError:
-        raise CalibrationError("the samples have different shapes", hint="cut or pad them to the input's shape") from None
+        raise CalibrationError(
+            "the samples have different shapes", hint="cut or pad them to the input's shape"
+        ) from None
 
 
 def _checked(graph: Graph, name: str, array: Array, where: str) -> Array:

@@ -23,7 +23,7 @@ from mcugen.quantize.headroom import Tails, peak_count, range_with_headroom
 Array = npt.NDArray[Any]
 
 EXPONENTS = (0.25, 0.5)
-WORTHWHILE = 0.6
+WORTHWHILE = 0.7
 """The part of the noise without scaling that may remain: the estimate knows no saturation of unseen samples, which grows
 with every channel that comes near the range's end."""
 SMALLEST_CHANNEL = 2.0**-9
@@ -173,7 +173,10 @@ def _choose_scale(
     if not live.any():
         return None
     plain = np.ones(group.channels)
-    best: tuple[float, Array | None] = (WORTHWHILE * _expected_noise(graph, group, spans, channels.variances, importance, plain), None)
+    best: tuple[float, Array | None] = (
+        WORTHWHILE * _expected_noise(graph, group, spans, channels.variances, importance, plain),
+        None,
+    )
     for exponent in EXPONENTS:
         scale = np.where(live, np.maximum(largest, SMALLEST_CHANNEL) ** -exponent, 1.0)
         scale = 2.0 ** (np.rint(np.log2(scale) * 16) / 16)

@@ -23,7 +23,7 @@ PEAKS_PER_SAMPLE = 0.1
 FEWEST_PEAKS = 5
 CANDIDATES = 121
 REACH = 12.0
-HEAVINESS = 1.0
+
 LEVELS = 255
 
 
@@ -81,7 +81,7 @@ def _bound(ordered: Array, tails: Tails, *, other: float) -> float:
     """The upper end for the largest values `ordered`, with the range's lower end at `other`."""
     peaks = len(ordered) - 1
     threshold = float(ordered[-1])
-    excess = float((ordered[:peaks] - threshold).mean()) * HEAVINESS
+    excess = float((ordered[:peaks] - threshold).mean())
     if excess <= 1e-6 * abs(float(ordered[0])):
         return float(ordered[0])
     bounds = threshold + excess * np.linspace(0, REACH, CANDIDATES)

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
 FRACTIONS = (1.0, 0.95, 0.9)
-LEAST_GAIN = 0.98
+LEAST_GAIN = 0.9
 """A smaller range must leave at most this part of the error."""
 
 
@@ -45,13 +45,14 @@ def search_ranges(
 
 
 def goal_tensors(graph: Graph) -> list[str]:
-    """The outputs, and the logits of those that are softmaxes: an error counts by its part of the power of each."""
-    goals = list(graph.outputs)
+    """The outputs; for a softmax its logits, which feel errors also where a probability is near one."""
+    goals = []
     producers = graph.producers()
-    for name in goals:
-        node = producers.get(name)
-        if node is not None and node.op in ("softmax", "reshape"):
-            goals.append(node.inputs[0])
+    for output in graph.outputs:
+        goal = output
+        while goal in producers and producers[goal].op in ("softmax", "reshape"):
+            goal = producers[goal].inputs[0]
+        goals.append(goal)
     return list(dict.fromkeys(goals))
 
 
@@ -91,7 +92,10 @@ def _candidates(low: float, high: float, fractions: Sequence[float], end: int) -
 def _goal_error(
     graph: Graph, values: Mapping[str, Array], name: str, quant: QuantParams, goals: Sequence[str]
 ) -> float:
-    """The sum over the goals of the error's part of their power when the tensor alone is rounded."""
+    """The sum over the goals of the error's part of their power when the tensor alone is rounded.
+
+    What is the same in all samples does not count: bias correction takes it away.
+    """
     changed = {name: quant.dequantize(quant.quantize(values[name])).astype(np.float32)}
     for node in graph.nodes:
         if any(n in changed for n in node.inputs):
@@ -101,5 +105,6 @@ def _goal_error(
     for goal in goals:
         if goal in changed:
             wanted = values[goal].astype(np.float64)
-            total += float(((changed[goal] - wanted) ** 2).sum() / max(float((wanted**2).sum()), 1e-30))
+            error = changed[goal] - wanted
+            total += float(((error - error.mean(axis=0)) ** 2).sum() / max(float((wanted**2).sum()), 1e-30))
     return total

@@ -18,6 +18,10 @@ Array = npt.NDArray[Any]
 
 FOLDS = 4
 DAMPINGS = (0.01, 0.1, 1.0)
+ROUNDOFF = 1e-10
+"""The part of the inputs' power that subtracting the means may leave as an error."""
+LEAST_GAIN = 0.9
+"""A fit must leave at most this part of the error on samples that it has not seen."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,18 @@ def moments(x: Array, residual: Array, folds: Array) -> Moments:
         transposed = part.transpose(0, 2, 1)
         power = (errors**2).sum(axis=1)
         parts.append((transposed @ part, (transposed @ errors).transpose(0, 2, 1), power, int(rows.sum())))
-    return Moments(*(np.stack([part[i] for part in parts]) for i in range(3)), np.array([part[3] for part in parts]))
+    inputs, cross, totals, counts = zip(*parts, strict=True)
+    return Moments(np.stack(inputs), np.stack(cross), np.stack(totals), np.array(counts))
 
 
 def covariance(m: Moments) -> Array:
-    """The inputs' covariance [groups, depth, depth] about their mean."""
+    """The inputs' covariance [groups, depth, depth] about their mean, positive definite also for inputs that never change."""
     total = m.total()
-    second = total.inputs[0] / total.rows[0]
+    second = total.inputs[0] / max(int(total.rows[0]), 1)
     mean = second[:, -1, :-1]
-    return np.asarray(second[:, :-1, :-1] - mean[:, :, None] * mean[:, None, :])
+    centred = second[:, :-1, :-1] - mean[:, :, None] * mean[:, None, :]
+    power = np.diagonal(second[:, :-1, :-1], axis1=1, axis2=2).mean(axis=1)
+    return np.asarray(centred + (power * ROUNDOFF)[:, None, None] * np.eye(centred.shape[-1]))
 
 
 def shrunk(m: Moments) -> Array:
@@ -70,7 +77,9 @@ def shrunk(m: Moments) -> Array:
     diagonal = full * np.eye(full.shape[-1])
     if folds < 2:
         return full
-    parts = np.stack([covariance(Moments(*(a[f : f + 1] for a in (m.inputs, m.cross, m.power, m.rows)))) for f in range(folds)])
+    parts = np.stack(
+        [covariance(Moments(*(a[f : f + 1] for a in (m.inputs, m.cross, m.power, m.rows)))) for f in range(folds)]
+    )
     spread = ((parts - full) ** 2).sum(axis=(0, 2, 3)) / (folds * (folds - 1))
     size = np.maximum(((full - diagonal) ** 2).sum(axis=(1, 2)), 1e-60)
     share = np.minimum(spread / size, 1.0)[:, None, None]
@@ -87,7 +96,7 @@ def damped(hessian: Array, damping: float) -> Array:
 def _change(m: Moments, damping: float) -> Array:
     """The ridge solution for the change of [weights, bias]: [groups, outputs, depth + 1]; the bias is not damped."""
     total = m.total()
-    rows = total.rows[0]
+    rows = max(int(total.rows[0]), 1)
     second = total.inputs[0] / rows
     cross = total.cross[0] / rows
     mean = second[:, -1, :-1]
@@ -108,10 +117,12 @@ def error_after(change: Array, m: Moments) -> Array:
 
 def fit_weights(weights: Array, m: Moments) -> tuple[Array, float | None]:
     """Weights [groups, outputs, depth] fitted by ridge regression; the damping by cross-validation, None where no fit helps."""
+    if len(m.rows) < 2:
+        return weights, None
     best: tuple[float, float | None] = (_validated(m, None), None)
     for damping in DAMPINGS[::-1]:
         error = _validated(m, damping)
-        if error < best[0] * 0.999:
+        if error < best[0] * LEAST_GAIN:
             best = (error, damping)
     if best[1] is None:
         return weights, None
@@ -131,4 +142,6 @@ def _validated(m: Moments, damping: float | None) -> float:
 def fit_bias(change: Array, m: Moments) -> Array:
     """The change of the bias [groups, outputs] that makes the mean output right when the weights change by `change`."""
     total = m.total()
-    return np.asarray((total.cross[0][..., -1] - np.einsum("gok,gk->go", change, total.inputs[0][:, -1, :-1])) / total.rows[0])
+    return np.asarray(
+        (total.cross[0][..., -1] - np.einsum("gok,gk->go", change, total.inputs[0][:, -1, :-1])) / total.rows[0]
+    )

@@ -36,7 +36,9 @@ def error_feedback(weights: Array, scales: Array, hessian: Array) -> Array:
     depth = weights.shape[-1]
     order = np.argsort(-np.diagonal(hessian, axis1=1, axis2=2).round(9), axis=1, kind="stable")
     rows = np.take_along_axis(weights, order[:, None, :], axis=2)
-    sorted_hessian = np.take_along_axis(np.take_along_axis(hessian, order[:, :, None], axis=1), order[:, None, :], axis=2)
+    sorted_hessian = np.take_along_axis(
+        np.take_along_axis(hessian, order[:, :, None], axis=1), order[:, None, :], axis=2
+    )
     factor = _inverse_factor(sorted_hessian)
     integers = np.empty_like(rows)
     block = 32

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import QuantContext, clip_bounds
-from mcugen.ops.weighted import float_bias, round_weights
+from mcugen.ops.weighted import accumulator_bound, float_bias, round_weights
 from mcugen.quantize import rounding
 from mcugen.quantize.bias_correction import correct_bias
 from mcugen.quantize.integer_graph import integer_node
@@ -23,6 +23,11 @@ Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
 FITTED = ("conv2d", "depthwise_conv2d", "fully_connected")
+FAST_ACCUMULATOR = 2.0**23
+"""Kernels whose accumulator is scaled by 256 need it below this: a channel that keeps it when rounded plainly keeps it here."""
+ACCUMULATOR_MARGIN = 0.98
+LEAST_UNSATURATED = 0.5
+"""With fewer rows inside the input's range all rows count."""
 FEWEST_ROWS_PER_WEIGHT = 4
 """With fewer rows for each weight of an output, a fit of the weights learns the samples by heart."""
 
@@ -106,31 +111,44 @@ def _integer_outputs(
     graph = result.graph
     integer, constants = integer_node(node, graph, QuantContext(activations, result.weights))
     arrays = [
-        integers[name] if name in integers else activations[name].quantize(graph.constant(name)) for name in integer.inputs
+        integers[name] if name in integers else activations[name].quantize(graph.constant(name))
+        for name in integer.inputs
     ]
     outputs = operator(integer.op).reference(integer, [*arrays, *constants.values()])
     return dict(zip(node.outputs, outputs, strict=True))
 
 
-def _passed(node: Node, values: Array) -> Array:
-    """Where the fused activation lets values through."""
-    low, high = clip_bounds(node)
-    return np.asarray((values > low) & (values < high))
+def _smallest_scales(plain: Array, scales: Array, bias: Array, in_quant: QuantParams) -> Array:
+    """The scales [outputs] at which accumulators stay below `FAST_ACCUMULATOR`, or as large as plain rounding has them."""
+    bound = accumulator_bound(plain, bias / (float(in_quant.scale) * scales), in_quant)
+    return np.asarray(scales * np.minimum(bound / (FAST_ACCUMULATOR * ACCUMULATOR_MARGIN), 1.0))
+
+
+def _saturated(rows: Array, quant: QuantParams) -> Array:
+    """Which rows [groups, rows, depth] hold a value outside the range; a fit to them would bend all others."""
+    low, high = (float(quant.scale) * (bound - int(quant.zero_point)) for bound in (quant.low, quant.high))
+    half = float(quant.scale) / 2
+    return np.asarray(((rows < low - half) | (rows > high + half)).any(axis=(0, 2)))
 
 
 @dataclass(frozen=True)
 class LayerProblem:
-    """One layer's rounding problem; see rounding.py for shapes.  `dead` [groups, outputs]: channels that are constant."""
+    """One layer's rounding problem; see rounding.py for shapes.
+
+    `dead` [groups, outputs]: channels that are constant; `smallest_scales`: below them an accumulator could grow too large;
+    `given` and `wanted` [groups, rows, ...]: quantized inputs, float outputs before the activation; `sample` of each row.
+    """
 
     weights: Array
     bias: Array
     scales: Array
+    smallest_scales: Array
     dead: Array
     moments: Moments
     power: float
     given: Array
     wanted: Array
-    passed: Array
+    bounds: tuple[float, float]
     sample: Array
 
     @property
@@ -159,18 +177,23 @@ def _layer_problem(
     wanted = input_rows(node, x_wanted, weights, positions).astype(np.float64)
     given = input_rows(node, in_quant.dequantize(x_integers), weights, positions) if options.follow else wanted
     target = wanted @ matrix.transpose(0, 2, 1)
-    folds = positions * samples // count % min(FOLDS, samples)
+    sample = positions * samples // count
+    blocks = sample * min(FOLDS, samples) // samples
+    folds = np.where(_saturated(wanted, in_quant), -1, blocks)
+    if np.mean(folds >= 0) < LEAST_UNSATURATED:
+        folds = blocks
     return LayerProblem(
         matrix,
         bias.reshape(groups, outputs),
         scales.reshape(groups, outputs),
+        _smallest_scales(plain, scales, bias, in_quant).reshape(groups, outputs),
         ~np.any(plain.reshape(groups, outputs, -1), axis=2),
         moments(given, target - given @ matrix.transpose(0, 2, 1), folds),
         float(((target - target.mean(axis=1, keepdims=True)) ** 2).sum()),
         given,
-        target,
-        _passed(node, target + bias.reshape(groups, 1, outputs)),
-        positions * samples // count,
+        target + bias.reshape(groups, 1, outputs),
+        clip_bounds(node),
+        sample,
     )
 
 
@@ -186,14 +209,19 @@ def _round_layer(problem: LayerProblem, options: RoundingOptions) -> tuple[Array
     hessian = damped(shrunk(m), options.damping)
     if options.scales:
         scales = np.where(dead, scales, rounding.search_scales(weights, scales, hessian))
-    q = rounding.error_feedback(weights, scales, hessian) if options.feedback else rounding.plain_rounding(weights, scales)
+    scales = np.maximum(scales, problem.smallest_scales)
+    q = (
+        rounding.error_feedback(weights, scales, hessian)
+        if options.feedback
+        else rounding.plain_rounding(weights, scales)
+    )
     if options.sweeps:
         q = rounding.descend(q, scales, weights, hessian, sweeps=options.sweeps)
     q = np.where(dead[..., None], 0, q)
     bias = problem.bias
     if options.bias:
-        error = problem.wanted - problem.given @ (q * scales[..., None]).transpose(0, 2, 1)
-        bias = np.where(dead, bias, bias + correct_bias(error, problem.passed, problem.sample))
+        given = problem.given @ (q * scales[..., None]).transpose(0, 2, 1) + bias[:, None]
+        bias = np.where(dead, bias, bias + correct_bias(problem.wanted, given, problem.bounds, problem.sample))
     return q, scales, bias, damping
 
 
