@@ -21,6 +21,8 @@ SEARCH_SECONDS = 0.25
 """For one plan; kernels are exchanged by trying many."""
 TRIALS = 24
 """How many outputs are tried out of their inputs' places before the best of them moves."""
+TRIAL_WORK = 4_000_000
+"""What trying other plans may cost in all, where one plan costs the square of its buffers' number."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Layout:
     def _top(self, step: int) -> int:
         live = [b for b in self.buffers if b.first <= step <= b.last]
         return max((self.plan.offsets[b.name] + b.size + b.tail for b in live), default=0)
+
+    @property
+    def trials(self) -> int:
+        """How many other plans may be tried; few for large graphs, in which each of them takes long."""
+        return int(TRIAL_WORK // max(1, len(self.buffers)) ** 2)
 
     @property
     def full_steps(self) -> list[int]:
@@ -80,14 +87,16 @@ def settle(graph: Graph, choices: Sequence[Choice], target: Target, *, apart: fr
     An output in its input's place cannot slide against it, which can cost more than the place saves.
     """
     best = lay_out(graph, choices, target, apart=apart)
-    while True:
-        trials = [
-            lay_out(graph, choices, target, apart=best.apart | {name}) for name in _in_place_near_peak(graph, choices, best)
-        ]
+    left = best.trials
+    while left > 0:
+        names = _in_place_near_peak(graph, choices, best)[:left]
+        trials = [lay_out(graph, choices, target, apart=best.apart | {name}) for name in names]
+        left -= len(trials)
         better = min(trials, key=_height, default=best)
         if _height(better) >= _height(best):
-            return best
+            break
         best = better
+    return best
 
 
 def _height(layout: Layout) -> tuple[int, int]:

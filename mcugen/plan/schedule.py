@@ -117,10 +117,14 @@ def reduce_ram(
     """
     cycles, flash = max(1.0, total_cycles(choices)), max(1, total_flash(choices))
     accepted = now = _Exchanged(tuple(choices), layout, 0.0, ())
-    while now.layout.peak > wanted:
+    left = layout.trials
+    while now.layout.peak > wanted and left > 0:
         best: tuple[float, _Exchanged] | None = None
         for place in now.layout.nodes_at_peak:
             for option in options[now.choices[place].node.name]:
+                left -= 1
+                if left < 0:
+                    break
                 trial = _exchange(graph, now, place, option, target, scale=(cycles, flash))
                 if trial is None or trial.cost > budget:
                     continue
