@@ -67,8 +67,12 @@ def row_overlap(layer: ConvLayer) -> int:
     start = np.concatenate([[0], end[:-1]])
     row, out_row = layer.in_w * layer.in_c, layer.out_w * layer.in_c
     first = np.arange(layer.out_h) * out_row
-    sizes = {"read_size": layer.in_h * row, "write_size": layer.out_h * out_row}
-    return access_distance(start * row, end * row, first, first + out_row, **sizes, buffered=True)
+    return access_distance(
+        *(start * row, end * row, first, first + out_row),
+        read_size=layer.in_h * row,
+        write_size=layer.out_h * out_row,
+        buffered=True,
+    )
 
 
 def has_pairs(layer: ConvLayer) -> bool:
@@ -87,12 +91,12 @@ def pack_weights(layer: ConvLayer) -> npt.NDArray[np.int32]:
     tiles = padded.reshape(-1, LANES, taps).transpose(0, 2, 1)
     words = np.ascontiguousarray(tiles).view(np.uint8).reshape(channels // LANES, -1).view("<i4")
     multiplier = layer.multiplier.astype(np.int64)
-    scales = [multiplier, layer.shift] if needs_any(layer) else [multiplier // 2]
-    parts = [_even_odd(layer.bias, channels), words, *(_even_odd(scale, channels) for scale in scales)]
+    scales = [multiplier, layer.shift.astype(np.int64)] if needs_any(layer) else [multiplier // 2]
+    parts = [_even_odd(layer.bias.astype(np.int64), channels), words, *(_even_odd(scale, channels) for scale in scales)]
     return np.concatenate(parts, axis=1).reshape(-1)
 
 
-def _even_odd(values: npt.NDArray[np.generic], channels: int) -> npt.NDArray[np.int32]:
+def _even_odd(values: npt.NDArray[np.int64], channels: int) -> npt.NDArray[np.int32]:
     """`[blocks, 8]`: of every 8 channels first the even ones."""
     padded = np.zeros(channels, np.int32)
     padded[: values.size] = values
