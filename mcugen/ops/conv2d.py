@@ -165,7 +165,7 @@ GEOMETRY = (
     "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
     "dilation_w", "pad_top", "pad_left", "in_zero_point", "out_zero_point", "act_min", "act_max",
 )  # fmt: skip
-PORTABLE_CYCLES_PER_MAC = 7.0
+PORTABLE_CYCLES_PER_MAC = 9.5
 PORTABLE_CYCLES_PER_DEPTHWISE_MAC = 22.0
 PORTABLE_CYCLES_PER_OUTPUT = 30.0
 
