@@ -21,7 +21,7 @@ SEARCH_SECONDS = 0.25
 """For one plan; kernels are exchanged by trying many."""
 TRIALS = 24
 """How many outputs are tried out of their inputs' places before the best of them moves."""
-TRIAL_WORK = 4_000_000
+TRIAL_WORK = 600_000
 """What trying other plans may cost in all, where one plan costs the square of its buffers' number."""
 
 
