@@ -26,6 +26,7 @@ FITTED = ("conv2d", "depthwise_conv2d", "fully_connected")
 FAST_ACCUMULATOR = 2.0**23
 """Kernels whose accumulator is scaled by 256 need it below this: a channel that keeps it when rounded plainly keeps it here."""
 ACCUMULATOR_MARGIN = 0.98
+COARSEST = 8.0
 LEAST_UNSATURATED = 0.5
 """With fewer rows inside the input's range all rows count."""
 FEWEST_ROWS_PER_WEIGHT = 4
@@ -119,9 +120,13 @@ def _integer_outputs(
 
 
 def _smallest_scales(plain: Array, scales: Array, bias: Array, in_quant: QuantParams) -> Array:
-    """The scales [outputs] at which accumulators stay below `FAST_ACCUMULATOR`, or as large as plain rounding has them."""
+    """The scales [outputs] at which accumulators stay below `FAST_ACCUMULATOR`, or as large as plain rounding has them.
+
+    A channel whose bias is large for its weights takes coarser weights for it, within `COARSEST`.
+    """
     bound = accumulator_bound(plain, bias / (float(in_quant.scale) * scales), in_quant)
-    return np.asarray(scales * np.minimum(bound / (FAST_ACCUMULATOR * ACCUMULATOR_MARGIN), 1.0))
+    growth = bound / (FAST_ACCUMULATOR * ACCUMULATOR_MARGIN)
+    return np.asarray(scales * np.where(growth <= COARSEST, growth, 1.0))
 
 
 def _saturated(rows: Array, quant: QuantParams) -> Array:
