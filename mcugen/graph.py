@@ -43,7 +43,7 @@ class QuantParams:
         """The nearest integers (ties to even), saturated to the dtype."""
         scale, zero_point = self._broadcast(real.ndim)
         q = np.rint(np.asarray(real, np.float64) / scale) + zero_point
-        return np.clip(q, self.low, self.high).astype(self.dtype)
+        return np.asarray(np.clip(q, self.low, self.high).astype(self.dtype))
 
     def dequantize(self, integers: Array) -> Array:
         """Real values, float64."""

@@ -50,7 +50,7 @@ def pack_words(weights: Int64) -> Words | None:
     if max((np.abs(v0) + np.abs(v2)).max(), (np.abs(v1) + np.abs(v3)).max()) > PAIR_LIMIT:
         return None
     words = (v2 + 128) + ((v0 + 128) << 16) + 256 * (v3 + 128 + (v1 << 16))
-    return (words & 0xFFFFFFFF).astype(np.uint32)
+    return np.asarray((words & 0xFFFFFFFF).astype(np.uint32))
 
 
 def pack_stream(layer: ConvLayer, rows: int) -> Words | None:

@@ -15,7 +15,7 @@ WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected")
 
 
 def fold_affine(graph: Graph) -> Graph:
-    """`affine(conv(x))` -> `conv'(x)`; `affine(affine(x))` -> `affine'(x)`; `conv(affine(x))` -> `conv'(x)` where conv does not pad."""
+    """`affine(conv(x))` -> `conv'(x)`; `affine(affine(x))` -> `affine'(x)`; `conv(affine(x))` -> `conv'(x)` without padding."""
     graph = graph.copy()
     while any(_step(graph, node) for node in list(graph.nodes)):
         graph = graph.pruned()

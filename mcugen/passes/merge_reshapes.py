@@ -9,7 +9,7 @@ from mcugen.ops import operator
 
 
 def merge_reshapes(graph: Graph) -> Graph:
-    """`reshape(reshape(x))` -> `reshape(x)`; `f(reshape(x))` -> `reshape(f(x))` for a unary f; a reshape to its own shape -> nothing."""
+    """`reshape(reshape(x))` -> `reshape(x)`; unary `f(reshape(x))` -> `reshape(f(x))`; to its own shape -> nothing."""
     graph = graph.copy()
     while any(_step(graph, node) for node in list(graph.nodes)):
         graph = graph.pruned()

@@ -56,7 +56,7 @@ def _simplify(graph: Graph, node: Node, source: Node | None) -> bool:
         graph.nodes.remove(node)
         graph.rename_reads(node.outputs[0], node.inputs[0])
         return True
-    sizes, merged = merged_axes(shape, perm)
+    _, merged = merged_axes(shape, perm)
     if merged == tuple(range(len(merged))):
         _replace(graph, node, replace(node, op="reshape", attrs={"shape": graph.tensors[node.outputs[0]].shape}))
         return True

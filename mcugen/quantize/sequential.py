@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.execute import is_batchable
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import QuantContext, clip_bounds
@@ -80,9 +81,12 @@ def quantize_sequentially(
 ) -> Rounded:
     """Choose integer weights and biases in execution order; `samples` are the calibration inputs.
 
-    `fixed` gives weights by node name that are chosen already.
+    `fixed` gives weights by node name that are chosen already.  A graph that mixes its batch axis with others takes one sample
+    at a time and has no samples to stack: its weights are left to plain rounding.
     """
     result = Rounded(graph.copy(), dict(fixed or {}))
+    if not is_batchable(graph):
+        return result
     wanted: dict[str, Array] = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
     integers: dict[str, Array] = {}
     for name in graph.inputs:

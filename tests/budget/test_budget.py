@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from measure import BUDGETS, KEYS, compiler_for, measure
 
 from mcugen.errors import ToolchainError
-from measure import BUDGETS, KEYS, compiler_for, measure
 
 TOLERANCE = 1.01
 STACK_SLACK = 32

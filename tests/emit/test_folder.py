@@ -1,4 +1,4 @@
-"""The output folder as a firmware sees it: strict compilers, C++, two models in one program, reproducible, re-entrant, safe to write."""
+"""The output folder as a firmware sees it: strict compilers, C++, two models in one program, reproducible, safe to write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from mcugen.run.host import HostModel
 from mcugen.verification import verification_vectors, verify_package
 
 ROOT = Path(__file__).parents[2]
-STRICT = "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Wstrict-prototypes -Werror".split()
+STRICT = [
+    *("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion"),
+    *("-Wshadow", "-Wcast-qual", "-Wstrict-prototypes", "-Werror"),
+]
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
 
