@@ -97,14 +97,12 @@ def _layers() -> Iterator[_Layer]:
         for channels in (1, 3, 16, 64):
             for stride in (1, 2):
                 name = f"conv {kernel[0]}x{kernel[1]} C={channels} stride {stride}"
-                reference = FIRST_LAYERS if channels <= 3 else MATRIX
+                reference = (FIRST_LAYERS if channels <= 3 else MATRIX) if kernel == (3, 3) else None
                 yield _convolution(name, (16, 16, channels), 32, kernel, (stride, stride), reference)
     for channels in (1, 3, 16, 64):
         for stride in (1, 2):
-            reference = FIRST_LAYERS if channels <= 3 else MATRIX
-            yield _convolution(
-                f"conv 1x5 C={channels} stride {stride}", (1, 64, channels), 32, (1, 5), (1, stride), reference
-            )
+            name = f"conv 1x5 C={channels} stride {stride}"
+            yield _convolution(name, (1, 64, channels), 32, (1, 5), (1, stride), None)
     for kernel in ((3, 3), (5, 5), (1, 5), (5, 1)):
         for stride in (1, 2):
             name = f"depthwise {kernel[0]}x{kernel[1]} stride {stride}"
@@ -133,7 +131,8 @@ def _convolution(
 
 def _depthwise(name: str, shape: tuple[int, int, int], kernel: tuple[int, int], strides: tuple[int, int]) -> _Layer:
     attrs = {"strides": strides, "dilations": (1, 1), "pads": _same(kernel), "clip_min": 0.0}
-    return _weighted(name, "depthwise_conv2d", (1, *shape), (shape[2], *kernel, 1), attrs, DEPTHWISE)
+    cmsis_nn = DEPTHWISE if kernel == (3, 3) else None
+    return _weighted(name, "depthwise_conv2d", (1, *shape), (shape[2], *kernel, 1), attrs, cmsis_nn)
 
 
 def _fully_connected(depth: int, rows: int) -> _Layer:

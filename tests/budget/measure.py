@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from mcugen import pipeline
+from mcugen.bench_kernels import bench_kernels
 from mcugen.pipeline import Quantized
 from mcugen.plan.schedule import Goal
 from mcugen.quantize.calibration import load_samples
@@ -27,6 +28,7 @@ ROWS = (
     ("cortex-m0plus", "balanced"),
     ("riscv32", "balanced"),
 )
+KERNELS = "kernels cortex-m4"
 KEYS = [f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS]
 
 
@@ -51,10 +53,17 @@ def measure(key: str, choice: str) -> dict[str, int]:
     return {"flash": run.sizes.flash_total, "ram": run.sizes.arena, "stack": run.stack, "cycles": run.cycles}
 
 
+def measure_kernels(choice: str) -> dict[str, int]:
+    """Cycles of every kind of layer alone on a Cortex-M4."""
+    return {row.layer: row.cycles for row in bench_kernels("cortex-m4", compiler=choice)}
+
+
 def measure_all(choices: tuple[str, ...] = ("gcc", "zig")) -> dict[str, dict[str, dict[str, int]]]:
     table: dict[str, dict[str, dict[str, int]]] = {}
     for choice, key in _pairs(choices):
         table.setdefault(compiler_for(key, choice).version, {})[key] = measure(key, choice)
+    for choice in choices:
+        table[compiler_for(KERNELS, choice).version][KERNELS] = measure_kernels(choice)
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from measure import BUDGETS, KEYS, compiler_for, measure
+from measure import BUDGETS, KERNELS, KEYS, compiler_for, measure, measure_kernels
 
 from mcugen.errors import ToolchainError
 
@@ -27,6 +27,20 @@ def test_within_budget(key: str, choice: str) -> None:
     got = measure(key, choice)
     worse = {name: (got[name], limit) for name, limit in budget.items() if got[name] > allowed(name, limit)}
     assert not worse, f"{key}: measured against budget: {worse}"
+
+
+@pytest.mark.parametrize("choice", ["gcc", "zig"])
+def test_kernels_within_budget(choice: str) -> None:
+    try:
+        compiler = compiler_for(KERNELS, choice)
+    except ToolchainError as error:
+        pytest.skip(f"no {choice} for this core: {error.message}")
+    budget = KNOWN.get(compiler.version, {}).get(KERNELS)
+    if budget is None:
+        pytest.skip(f"no budget for {compiler.version}: `make budgets` measures one")
+    got = measure_kernels(choice)
+    assert set(got) == set(budget)
+    assert not {name: (got[name], limit) for name, limit in budget.items() if got[name] > limit * TOLERANCE}
 
 
 def allowed(name: str, limit: int) -> float:
