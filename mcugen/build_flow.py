@@ -108,6 +108,8 @@ def prepare(
         observer=options.observer,
         effort=options.effort,
         arithmetic=options.arithmetic,
+        precision=options.precision,
+        layer_precision=options.layer_precision,
         progress=progress,
     )
     dump.graph("int8.txt", quantized.graph)

@@ -12,6 +12,7 @@ import mcugen
 from mcugen import config
 from mcugen.cli_support import (
     COUNT,
+    LAYER_PRECISION,
     NAMES,
     PLACES,
     SHAPE,
@@ -26,6 +27,7 @@ from mcugen.cli_support import (
 )
 from mcugen.errors import McugenError
 from mcugen.prune.magnitude import SCOPES
+from mcugen.quantize.precision import INT8, PRECISIONS
 from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
@@ -101,6 +103,16 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
     default="default",
     show_default=True,
     help="tflite: the integers of TensorFlow Lite's reference kernels.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=INT8,
+    show_default=True,
+    help="Of all layers: int16 for activations, the others for weights.",
+)
+@click.option(
+    "--layer-precision", type=LAYER_PRECISION, default={}, help="Of some layers, e.g. conv1=int16,fc2=int4,input=int16."
 )
 @click.option(
     "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mcugen.config import parse_count, parse_places, parse_shape, parse_size
 from mcugen.errors import McugenError
+from mcugen.quantize.precision import parse_layer_precision
 from mcugen.report.json_report import json_text
 from mcugen.report.text import Lines
 
@@ -150,4 +151,5 @@ SIZE = _Parsed("size", parse_size, int)
 COUNT = _Parsed("count", parse_count, int)
 SHAPE = _Parsed("name=shape", parse_shape, tuple)
 PLACES = _Parsed("part=section", parse_places, dict)
+LAYER_PRECISION = _Parsed("layer=precision", parse_layer_precision, dict)
 NAMES = _Parsed("names", _names, tuple)

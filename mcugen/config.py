@@ -13,6 +13,7 @@ from typing import Any
 
 from mcugen.errors import McugenError
 from mcugen.plan.schedule import Goal
+from mcugen.quantize.precision import INT8
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,7 +35,7 @@ class BuildOptions:
     """What a build is asked for; sizes in bytes, `prune` and `prune_channels` as fractions from 0 to 1.
 
     `calibrate` is a file, a folder or arrays (see `load_samples`); `shape` gives inputs static shapes; `outputs` cuts
-    the graph; `compiler` is gcc, clang, zig or a path.
+    the graph; `compiler` is gcc, clang, zig or a path; `precision` and `layer_precision` are `choose_precision`'s.
     """
 
     output: str | Path | None = None
@@ -46,6 +47,8 @@ class BuildOptions:
     observer: str = "auto"
     effort: str = "default"
     arithmetic: str = "default"
+    precision: str = INT8
+    layer_precision: Mapping[str, str] = field(default_factory=dict)
     optimize: str = "balanced"
     flash: int | None = None
     ram: int | None = None
@@ -69,6 +72,8 @@ class BuildOptions:
         for spec in dataclasses.fields(self):
             value = getattr(self, spec.name)
             if spec.name in _LOCAL or value is None or (isinstance(value, (tuple, dict)) and not value):
+                continue
+            if spec.name == "precision" and value == INT8:
                 continue
             if spec.name in _PLACES:
                 value = Path(value).name if isinstance(value, (str, Path)) else "arrays"

@@ -37,6 +37,7 @@ from mcugen.program import Buffer, Program
 from mcugen.quantize.calibration import synthetic_samples
 from mcugen.quantize.imported import import_notes, is_imported, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
+from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_precision, precision_report
 from mcugen.quantize.quantizer import quantize_graph, share_parameters
 from mcugen.report.json_report import build_report, json_text
 from mcugen.report.memory import memory_svg
@@ -72,9 +73,7 @@ class Quantized:
         return {name: quantize_input(self.graph, name, self.samples[name]) for name in self.graph.inputs}
 
 
-def load(
-    path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] = ()
-) -> Graph:
+def load(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] = ()) -> Graph:
     """The canonical float graph of an ONNX file: channels-last, constants folded, activations fused (see onnx_reader)."""
     return canonical(read_onnx(path, shapes=shapes, outputs=outputs))
 
@@ -93,6 +92,7 @@ def quantize(
     observer: str = "auto",
     effort: str = "default",
     arithmetic: str = "default",
+    precision: Precision = INT8_THROUGHOUT,
     float_graph: Graph | None = None,
     progress: Progress | None = None,
 ) -> Quantized:
@@ -100,15 +100,17 @@ def quantize(
 
     `observer` and `effort` are `quantize_graph`'s.  `float_graph` is the model to be compared with, where `graph` has
     been pruned.  A model that names parameters of its own keeps them, and needs no samples where it names all.
-    `arithmetic`: "default", or "tflite" for the integers of TensorFlow Lite's reference kernels.
+    `arithmetic`: "default", or "tflite" for the integers of TensorFlow Lite's reference kernels.  Raises McugenError for a
+    `precision` beside int8 where the model names its own, and with the arithmetic of TensorFlow Lite.
     """
     imported = is_imported(graph)
+    check_precision(graph, precision, imported=imported, arithmetic=arithmetic)
     data = samples if samples is not None else (random_samples if imported else synthetic_samples)(graph)
     step = _staged(progress, "quantize")
     if imported:
         model = quantize_imported(graph, data, observer=observer, progress=step)
     else:
-        model = quantize_graph(graph, data, observer=observer, effort=effort, progress=step)
+        model = quantize_graph(graph, data, observer=observer, effort=effort, precision=precision, progress=step)
     if arithmetic == "tflite":
         source = use_tflite_arithmetic(model.source)
         activations = model.activations if imported else share_parameters(source, model.activations)
@@ -118,6 +120,8 @@ def quantize(
         "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
         "quantization": [asdict(note) for note in model.notes],
     }
+    if precision:
+        facts["precision"] = precision_report(model.source, precision)
     options = {"observer": observer, "effort": effort, "arithmetic": arithmetic}
     notes = tuple(import_notes(graph)) if imported else ()
     synthetic = samples is None and (bool(notes) or not imported)

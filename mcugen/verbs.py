@@ -21,6 +21,7 @@ from mcugen.prune.channels import choose_channels, remove_channels
 from mcugen.prune.magnitude import prune_weights
 from mcugen.prune.report import PruneReport, prune_report
 from mcugen.quantize.calibration import load_samples
+from mcugen.quantize.precision import Precision, choose_precision
 from mcugen.simulation import Simulation
 from mcugen.targets import Target
 from mcugen.verification import Verification, verification_vectors
@@ -85,20 +86,32 @@ def quantize(
     observer: str = "auto",
     effort: str = "default",
     arithmetic: str = "default",
+    precision: str | Precision = "int8",
+    layer_precision: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Quantized:
-    """The int8 graph of a float graph, calibrated on samples (None: synthetic noise, with a note in the report).
+    """The integer graph of a float graph, calibrated on samples (None: synthetic noise, with a note in the report).
 
     `observer` is auto, minmax, percentile, mse or entropy; `effort` is fast, default or max, and costs time for
-    accuracy.  `arithmetic` is default, or tflite for the integers of TensorFlow Lite's reference kernels.  A pruned graph
-    is still compared with the graph that it was.  Raises CalibrationError where the samples do not fit the model's inputs.
+    accuracy.  `arithmetic` is default, or tflite for the integers of TensorFlow Lite's reference kernels.  `precision`: a
+    word for all layers, with `layer_precision` for some (see `choose_precision`), or what they mean.  A pruned graph is still
+    compared with the graph that it was.  Raises CalibrationError where the samples do not fit the model's inputs.
     """
     pruned = graph if isinstance(graph, Pruned) else None
     real = graph if isinstance(graph, Graph) else graph.graph
     data = None if samples is None else load_samples(real, samples)
     before = real if pruned is None else pruned.before
+    if isinstance(precision, str):
+        precision = choose_precision(real, precision, layer_precision)
     quantized = pipeline.quantize(
-        real, data, observer=observer, effort=effort, arithmetic=arithmetic, float_graph=before, progress=progress
+        real,
+        data,
+        observer=observer,
+        effort=effort,
+        arithmetic=arithmetic,
+        precision=precision,
+        float_graph=before,
+        progress=progress,
     )
     if pruned is not None:
         quantized = replace(quantized, facts={**quantized.facts, "pruning": pruned.report.to_dict()})

@@ -16,6 +16,7 @@ from mcugen.quantize.calibration import choose_activations, observe
 from mcugen.quantize.equalization import channel_statistics, equalize
 from mcugen.quantize.headroom import observe_tails, range_with_headroom
 from mcugen.quantize.integer_graph import integer_graph
+from mcugen.quantize.precision import INT8_THROUGHOUT, Precision
 from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import quant_params
 from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
@@ -61,12 +62,14 @@ def quantize_graph(
     effort: str = "default",
     progress: Progress | None = None,
     methods: Collection[str] = DEFAULT_METHODS,
+    precision: Precision = INT8_THROUGHOUT,
 ) -> QuantizedModel:
     """The integer graph of a canonical float graph.
 
     `samples`: float32 `[N, ...]` by input name, as `load_samples` gives them.  `observer`: "auto" takes the observed range, and
-    headroom for outputs; a name of ranges.py takes that observer for every tensor.  `methods`: a part of `METHODS`.
-    `progress(done, 100)` is called as work goes on.  The result depends on the arguments alone.  Raises CalibrationError where
+    headroom for outputs; a name of ranges.py takes that observer for every tensor.  `methods`: a part of `METHODS`;
+    `precision`: what is not int8.  `progress(done, 100)` is called as work goes on.  The result depends on the arguments alone.
+    Raises CalibrationError where
     the samples cannot be used and ValueError for an unknown effort or method.
     """
     unknown = [name for name in methods if name not in METHODS]
