@@ -32,6 +32,11 @@ class QuantParams:
         return QuantParams(np.float64(scale), np.int64(zero_point), None, dtype)  # type: ignore[arg-type]
 
     @property
+    def reach(self) -> int:
+        """The largest magnitude of an integer."""
+        return -self.low
+
+    @property
     def low(self) -> int:
         return int(np.iinfo(self.dtype).min)
 

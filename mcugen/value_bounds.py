@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import exact_matmul, requantize_s8
+from mcugen.fixed_point import exact_matmul, requantize_output
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.affine import along
@@ -26,10 +26,21 @@ WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected", "affine")
 WEIGHTED_INPUTS = 5
 """x, weights, bias, multiplier, shift."""
 WEIGHTED_ATTRS = frozenset(
-    ("strides", "dilations", "pads", "groups", "axis", "in_zero_point", "out_zero_point", "act_min", "act_max")
+    (
+        "strides",
+        "dilations",
+        "pads",
+        "groups",
+        "axis",
+        "in_zero_point",
+        "out_zero_point",
+        "act_min",
+        "act_max",
+        "out_dtype",
+    )
 )
 """Any other attribute may change what the sum means."""
-MONOTONE = ("average_pool2d", "max_pool2d", "concat")
+MONOTONE = ("average_pool2d", "max_pool2d", "concat", "clip")
 """Operators that never fall where an input rises; those that only move data are found by their class."""
 
 
@@ -86,7 +97,7 @@ def _weighted_bounds(node: Node, low: Array, high: Array, weights: Array, *rest:
             bias, multiplier, shift = (along(constant, node.attrs["axis"], low.ndim) for constant in rest)
         acc = _products(node, same, rising) + _products(node, other, falling) + bias
         a = node.attrs
-        ends.append(requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"]))
+        ends.append(requantize_output(acc, multiplier, shift, a))
     return ends[0], ends[1]
 
 

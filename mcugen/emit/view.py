@@ -139,6 +139,10 @@ def _port_views(program: Program, kind: str, ports: Sequence[Port]) -> list[dict
                 "suffix": suffix,
                 "macro": f"{c.upper()}_{kind.upper()}{suffix}",
                 "ctype": CTYPES[port.operand.dtype],
+                "cast": "" if port.operand.dtype == "int8" else f"({CTYPES[port.operand.dtype]} *)(void *)",
+                "const_cast": ""
+                if port.operand.dtype == "int8"
+                else f"(const {CTYPES[port.operand.dtype]} *)(const void *)",
                 "shape": str(list(port.operand.shape)),
                 "size": int(np.prod(port.operand.shape, dtype=np.int64)),
                 "bytes": port.operand.size,

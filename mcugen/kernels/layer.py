@@ -12,8 +12,9 @@ import numpy.typing as npt
 class ConvLayer:
     """A convolution, depthwise convolution or fully connected layer after quantization.
 
-    Activations are channels-last int8 `[in_h, in_w, in_c]` -> `[out_h, out_w, out_c]`; a 1-D convolution has height 1, a fully
-    connected layer is 1x1 over 1x1.  `weights` int8 `[out_c, kernel_h, kernel_w, in_c / groups]`; `bias` int32 `[out_c]` has the
+    Activations are channels-last `[in_h, in_w, in_c]` -> `[out_h, out_w, out_c]`, int8 or int16 as `in_dtype` and `out_dtype`
+    say; a 1-D convolution has height 1, a fully connected layer is 1x1 over 1x1.  `weights` int8
+    `[out_c, kernel_h, kernel_w, in_c / groups]`; `bias` int32 `[out_c]` has the
     input zero point folded in (`b - z_x * sum(w)`), so that a padded tap reads `in_zero_point`.  `multiplier` int32 and
     `shift` uint8 are per output channel (fixed_point.py).  Depthwise: `groups == in_c`, out channel `c` reads input
     channel `c // (out_c / in_c)`.
@@ -42,6 +43,23 @@ class ConvLayer:
     out_zero_point: int
     act_min: int = -128
     act_max: int = 127
+    in_dtype: str = "int8"
+    out_dtype: str = "int8"
+
+    @property
+    def wide(self) -> bool:
+        """Whether it reads or writes int16."""
+        return "int16" in (self.in_dtype, self.out_dtype)
+
+    @property
+    def in_bytes(self) -> int:
+        """Of one input element."""
+        return np.dtype(self.in_dtype).itemsize
+
+    @property
+    def out_bytes(self) -> int:
+        """Of one output element."""
+        return np.dtype(self.out_dtype).itemsize
 
     @property
     def depth(self) -> int:
@@ -59,8 +77,9 @@ class ConvLayer:
 
     @property
     def max_accumulator(self) -> int:
-        """The largest magnitude of `bias + sum(w * x)` over all int8 inputs, over all channels."""
-        flat = np.abs(self.weights.astype(np.int64)).reshape(self.weights.shape[0], -1).sum(axis=1) * 128
+        """The largest magnitude of `bias + sum(w * x)` over all inputs, over all channels."""
+        reach = -int(np.iinfo(self.in_dtype).min)
+        flat = np.abs(self.weights.astype(np.int64)).reshape(self.weights.shape[0], -1).sum(axis=1) * reach
         return int((flat + np.abs(self.bias.astype(np.int64))).max())
 
     @property

@@ -29,7 +29,7 @@ class PoolCycles:
     one_tap: float
 
 
-def pool_overlap(params: Mapping[str, int]) -> int:
+def pool_overlap(params: Mapping[str, int], in_bytes: int = 1, out_bytes: int = 1) -> int:
     """How far before its input the output of a pool must begin that computes pixel after pixel, row by row."""
     return convolution_distance(
         (params["in_h"], params["in_w"], params["channels"]),
@@ -38,6 +38,8 @@ def pool_overlap(params: Mapping[str, int]) -> int:
         stride=(params["stride_h"], params["stride_w"]),
         pad=(params["pad_top"], params["pad_left"]),
         dilation=(params["dilation_h"], params["dilation_w"]),
+        input_bytes=in_bytes,
+        output_bytes=out_bytes,
     )
 
 

@@ -21,9 +21,13 @@ from mcugen.ops.binary import (
     import_operands,
     in_place,
     quantize_operands,
+    wide_constant,
+    wide_overlap,
+    wide_params,
 )
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import onnx_type
+from mcugen.ops.int16 import any_wide
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, Spec, apply_clip, integer_bounds
 from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
@@ -86,7 +90,8 @@ class Add(BinaryOperator):
         ]
         zero_points = [int(operands.first.zero_point), int(operands.second.zero_point)]
         try:
-            multipliers, constant, shift = weighted_sum_params(ratios, zero_points, int(out_quant.zero_point))
+            reach = [operands.first.reach, operands.second.reach]
+            multipliers, constant, shift = weighted_sum_params(ratios, zero_points, int(out_quant.zero_point), reach)
         except ValueError:
             raise refusal(
                 node,
@@ -94,20 +99,28 @@ class Add(BinaryOperator):
                 f"its inputs' steps are {ratios[0]:.4g} and {ratios[1]:.4g} times its output's, at most 32767 fit",
                 hint="check the calibration data: the output's range is far too small for the inputs'",
             ) from None
-        attrs = {"multiplier1": multipliers[0], "multiplier2": multipliers[1], "constant": constant, "shift": shift}
-        return replace(
-            node, inputs=operands.activations, attrs=attrs | integer_bounds(node, out_quant)
-        ), operands.constants
+        attrs: dict[str, Any] = {
+            "multiplier1": multipliers[0],
+            "multiplier2": multipliers[1],
+            "constant": constant,
+            "shift": shift,
+        }
+        attrs |= integer_bounds(node, out_quant)
+        if out_quant.dtype != "int8":
+            attrs["out_dtype"] = out_quant.dtype
+        return replace(node, inputs=operands.activations, attrs=attrs), operands.constants
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         a, (first, second) = node.attrs, (q.astype(np.int64) for q in inputs)
         total = (first * a["multiplier1"] + second * a["multiplier2"] + a["constant"]) >> a["shift"]
-        return [saturate(total, a["act_min"], a["act_max"])]
+        return [saturate(total, a["act_min"], a["act_max"], a.get("out_dtype", "int8"))]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         shapes = [graph.tensors[name].shape for name in node.inputs[:2]]
         out = graph.tensors[node.outputs[0]]
         constant = graph.is_constant(node.inputs[1])
+        if any_wide(node, graph):
+            return self._lower_wide(node, graph, target)
         call = KernelCall(
             "mcugen_add_constant_s8" if constant else "mcugen_add_s8",
             ("add_s8.h",),
@@ -118,6 +131,20 @@ class Add(BinaryOperator):
             code_bytes=80,
         )
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
+
+    def _lower_wide(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
+        shapes = [graph.tensors[name].shape for name in node.inputs[:2]]
+        fields = {field: int(node.attrs[field]) for field in FIELDS}
+        call = KernelCall(
+            "mcugen_add_constant_s16" if graph.is_constant(node.inputs[1]) else "mcugen_add_s16",
+            ("add_s16.h",),
+            wide_params(node, graph) | fields | broadcast_params(node, *shapes),
+            wide_constant(node, graph),
+            overlap=wide_overlap(node, graph),
+            cycles=graph.tensors[node.outputs[0]].size * 14.0,
+            code_bytes=100,
+        )
+        return [Lowering((call,)), *(Lowering((c,)) for c in variants("add_s16", call, target))]
 
     def cases(self) -> Iterator[Case]:
         shapes: list[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import requantize_s8
+from mcugen.fixed_point import requantize_output
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels import variants
 from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
-from mcugen.ops.operator import Case, Cost, Importer, Lowering, Operator, QuantContext, Spec, apply_clip, integer_bounds
+from mcugen.ops.int16 import any_wide, element_bytes, place_distance
+from mcugen.ops.operator import Case, Cost, Importer, Lowering, Operator, QuantContext, Spec, apply_clip, output_attrs
 from mcugen.ops.weighted import float_bias, integer_parameters, round_weights
 from mcugen.program import KernelCall
 
@@ -34,6 +35,8 @@ class Affine(Operator):
     name: ClassVar[str] = "affine"
     onnx: ClassVar[tuple[str, ...]] = ("BatchNormalization",)
     fuses_clip: ClassVar[bool] = True
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         inputs = importer.inputs()
@@ -57,14 +60,14 @@ class Affine(Operator):
         weights, scale = round_weights(graph.constant(node.inputs[1]), in_quant, out_quant, float_bias(node, graph))
         constants = integer_parameters(node, graph, weights, scale, in_quant, out_quant)
         attrs = {k: v for k, v in node.attrs.items() if k not in ("clip_min", "clip_max")}
-        attrs |= {"in_zero_point": int(in_quant.zero_point), "out_zero_point": int(out_quant.zero_point)}
-        return replace(node, inputs=node.inputs[:1], attrs=attrs | integer_bounds(node, out_quant)), constants
+        attrs |= {"in_zero_point": int(in_quant.zero_point), **output_attrs(node, out_quant)}
+        return replace(node, inputs=node.inputs[:1], attrs=attrs), constants
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         a, x = node.attrs, inputs[0].astype(np.int64)
         weights, bias, multiplier, shift = (along(constant, a["axis"], x.ndim) for constant in inputs[1:5])
         acc = x * weights.astype(np.int64) + bias
-        return [requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"])]
+        return [requantize_output(acc, multiplier, shift, a)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         shape = graph.tensors[node.inputs[0]].shape
@@ -75,19 +78,25 @@ class Affine(Operator):
         if np.any(shift):
             constants["shift"] = shift
         params = {"outer": size // (channels * inner), "channels": channels, "inner": inner}
+        suffix, overlap = "s8", 0
+        if any_wide(node, graph):
+            x, y = (element_bytes(graph.tensors[name]) for name in (node.inputs[0], node.outputs[0]))
+            suffix, overlap = "s16", place_distance(size, x, y)
+            params |= {"in_bytes": x, "out_bytes": y}
         call = KernelCall(
-            "mcugen_affine_s8",
-            ("affine_s8.h",),
+            f"mcugen_affine_{suffix}",
+            (f"affine_{suffix}.h",),
             params | {field: int(node.attrs[field]) for field in ("out_zero_point", "act_min", "act_max")},
             constants,
-            overlap={0: 0},
+            overlap={0: overlap},
             cycles=size * 14.0,
             code_bytes=100,
         )
         found = [Lowering((call,))]
         if inner == 1 and channels > 1:
             layer = depthwise_layer(node, graph, size // channels)
-            found += [Lowering((c,)) for c in variants("depthwise_conv2d", layer, target)]
+            op = "depthwise_conv2d_s16" if layer.wide else "depthwise_conv2d"
+            found += [Lowering((c,)) for c in variants(op, layer, target)]
         return found
 
     def cost(self, node: Node, graph: Graph) -> Cost:
@@ -133,6 +142,8 @@ def depthwise_layer(node: Node, graph: Graph, rows: int) -> ConvLayer:
         out_zero_point=a["out_zero_point"],
         act_min=a["act_min"],
         act_max=a["act_max"],
+        in_dtype=graph.tensors[node.inputs[0]].dtype,
+        out_dtype=graph.tensors[node.outputs[0]].dtype,
     )
 
 

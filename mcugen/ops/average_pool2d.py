@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_s8
+from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_output
 from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
 from mcugen.kernels.pool_dsp import pool_overlap
 from mcugen.ops.importing import onnx_type
-from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, integer_bounds
+from mcugen.ops.int16 import any_wide, element_bytes
+from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, output_attrs
 from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts, taps
 from mcugen.ops.reduce import import_reduction
 from mcugen.ops.refusal import refusal
@@ -38,6 +39,8 @@ class AveragePool2d(PoolOperator):
     name: ClassVar[str] = "average_pool2d"
     onnx: ClassVar[tuple[str, ...]] = ("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum")
     fuses_clip: ClassVar[bool] = True
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         kind = onnx_type(importer)
@@ -63,9 +66,11 @@ class AveragePool2d(PoolOperator):
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         in_quant, out_quant = context.activations[node.inputs[0]], context.activations[node.outputs[0]]
         distinct, index = np.unique(divisors(node, graph.tensors[node.inputs[0]].shape), return_inverse=True)
-        multiplier, shift = quantize_multiplier(float(in_quant.scale) / (float(out_quant.scale) * distinct))
+        narrow = in_quant.dtype == "int8"
+        ratio = float(in_quant.scale) / (float(out_quant.scale) * distinct)
+        multiplier, shift = quantize_multiplier(ratio, coarse=narrow)
         window = int(np.prod(node.attrs["kernel"]))
-        if window * 255 * 2.0 ** int(shift.max()) >= INT32_LIMIT or distinct.size > 256:
+        if window * (255 if narrow else in_quant.reach) * 2.0 ** int(shift.max()) >= INT32_LIMIT or distinct.size > 256:
             raise refusal(
                 node,
                 graph,
@@ -77,15 +82,15 @@ class AveragePool2d(PoolOperator):
             shape = graph.tensors[node.outputs[0]].shape
             constants["divisor_class"] = np.ascontiguousarray(index.reshape(shape[1:3])).astype(np.uint8)
         attrs = {k: v for k, v in node.attrs.items() if k not in ("clip_min", "clip_max")}
-        attrs |= {"in_zero_point": int(in_quant.zero_point), "out_zero_point": int(out_quant.zero_point)}
-        return replace(node, attrs=attrs | integer_bounds(node, out_quant)), constants
+        attrs |= {"in_zero_point": int(in_quant.zero_point), **output_attrs(node, out_quant)}
+        return replace(node, attrs=attrs), constants
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         x, multiplier, shift = inputs[:3]
         a = node.attrs
         acc = _sums(node, x.astype(np.int64) - a["in_zero_point"])
         index = inputs[3].astype(np.int64)[:, :, None] if len(inputs) > 3 else np.zeros((1, 1, 1), np.int64)
-        return [requantize_s8(acc, multiplier[index], shift[index], a["out_zero_point"], a["act_min"], a["act_max"])]
+        return [requantize_output(acc, multiplier[index], shift[index], a)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         constants = {"multiplier": graph.constant(node.inputs[1])}
@@ -95,16 +100,25 @@ class AveragePool2d(PoolOperator):
             constants["divisor_class"] = graph.constant(node.inputs[3])
         fields = ("in_zero_point", "out_zero_point", "act_min", "act_max")
         geometry = pool_geometry(node, graph)
+        params = geometry | {field: int(node.attrs[field]) for field in fields}
+        suffix, in_bytes, out_bytes = "s8", 1, 1
+        if any_wide(node, graph):
+            suffix = "s16"
+            in_bytes, out_bytes = (element_bytes(graph.tensors[n]) for n in (node.inputs[0], node.outputs[0]))
+            params |= {"in_bytes": in_bytes, "out_bytes": out_bytes}
         call = KernelCall(
-            "mcugen_average_pool2d_s8",
-            ("average_pool2d_s8.h",),
-            geometry | {field: int(node.attrs[field]) for field in fields},
+            f"mcugen_average_pool2d_{suffix}",
+            (f"average_pool2d_{suffix}.h",),
+            params,
             constants,
-            overlap={0: pool_overlap(geometry)},
+            overlap={0: pool_overlap(geometry, in_bytes, out_bytes)},
             cycles=taps(node, graph) * 6.0 + graph.tensors[node.outputs[0]].size * 20.0,
             code_bytes=260,
         )
-        return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
+        return [
+            Lowering((call,)),
+            *(Lowering((c,)) for c in variants(self.name if suffix == "s8" else "average_pool2d_s16", call, target)),
+        ]
 
     def cases(self) -> Iterator[Case]:
         padded = {"kernel": (3, 3), "strides": (2, 2), "pads": (1, 1, 1, 1)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
+from mcugen.ops.int16 import element_bytes, place_distance
 from mcugen.ops.operator import Importer, Operator, QuantContext
 from mcugen.ops.refusal import refusal
 
@@ -26,6 +27,9 @@ class BinaryOperator(Operator):
     The integer node reads the activations; a constant operand follows as `operand`, int8 by its own range, and always
     counts as the second.
     """
+
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
 
     def batchable(self, node: Node, graph: Graph) -> bool:
         ranks = {len(graph.tensors[name].shape) for name in (*node.inputs[:2], *node.outputs)}
@@ -45,14 +49,15 @@ class Operands:
 
 
 def quantize_operands(node: Node, graph: Graph, context: QuantContext) -> Operands:
-    """A constant operand is rounded to int8 by its own range and moves to the second place."""
+    """A constant operand is rounded by its own range, to int16 where an activation is, and moves to the second place."""
     names = node.inputs[:2]
     fixed = [i for i, name in enumerate(names) if graph.is_constant(name)]
     if not fixed:
         return Operands(names, context.activations[names[0]], context.activations[names[1]], False, {})
     data = graph.constant(names[fixed[0]]).astype(np.float64)
-    quant = constant_quant(data)
     other = names[1 - fixed[0]]
+    wide = "int16" in (context.activations[other].dtype, context.activations[node.outputs[0]].dtype)
+    quant = quant_params_int16(data) if wide else constant_quant(data)
     constants = {"operand": quant.quantize(data)}
     return Operands((other,), context.activations[other], quant, fixed[0] == 0, constants)
 
@@ -62,6 +67,34 @@ def constant_quant(data: Array) -> QuantParams:
     low, high = min(float(data.min(initial=0)), 0.0), max(float(data.max(initial=0)), 0.0)
     scale = (high - low) / 255 or 1.0
     return QuantParams.per_tensor(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))
+
+
+def quant_params_int16(data: Array) -> QuantParams:
+    """int16 parameters over the range of `data`."""
+    return QuantParams.per_tensor(float(np.abs(data).max(initial=0)) / 32767 or 1.0, 0, "int16")
+
+
+def wide_params(node: Node, graph: Graph) -> dict[str, int]:
+    """`in1_bytes`, `in2_bytes` (of an operand that is no constant) and `out_bytes` of the kernels for int16."""
+    reads = [name for name in node.inputs[:2] if not graph.is_constant(name)]
+    params = {f"in{i + 1}_bytes": element_bytes(graph.tensors[name]) for i, name in enumerate(reads)}
+    return params | {"out_bytes": element_bytes(graph.tensors[node.outputs[0]])}
+
+
+def wide_constant(node: Node, graph: Graph) -> dict[str, Array]:
+    """The constant operand, if there is one, as those kernels read it."""
+    return {"operand": graph.constant(node.inputs[1]).astype(np.int16)} if graph.is_constant(node.inputs[1]) else {}
+
+
+def wide_overlap(node: Node, graph: Graph) -> dict[int, int]:
+    """As `in_place`, where elements have different sizes."""
+    out = graph.tensors[node.outputs[0]]
+    reads = [graph.tensors[name] for name in node.inputs[:2] if not graph.is_constant(name)]
+    return {
+        i: place_distance(out.size, element_bytes(x), element_bytes(out))
+        for i, x in enumerate(reads)
+        if x.size == out.size
+    }
 
 
 def import_operands(importer: Importer) -> list[str]:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.operator import Case, Importer, Operator, QuantContext, Spec, clip_bounds
+from mcugen.ops.int16 import rescale_attrs, rescale_call, rescaled
+from mcugen.ops.operator import Case, Importer, Lowering, Operator, QuantContext, Spec, clip_bounds, integer_bounds
 from mcugen.ops.table import quantize_as_table
+
+if TYPE_CHECKING:
+    from mcugen.targets import Target
 
 Array = npt.NDArray[Any]
 
 
 class Clip(Operator):
-    """Attributes `clip_min`, `clip_max`: real bounds, infinite where there is none."""
+    """Attributes `clip_min`, `clip_max`: real bounds, infinite where there is none.
+
+    In integers a table; where it reads or writes int16, `rescaled` and clamped.
+    """
 
     name: ClassVar[str] = "clip"
     onnx: ClassVar[tuple[str, ...]] = ("Relu", "Clip")
     elementwise: ClassVar[bool] = True
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         inputs = importer.inputs()
@@ -47,7 +57,23 @@ class Clip(Operator):
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         low, high = clip_bounds(node)
+        in_quant, out_quant = context.activations[node.inputs[0]], context.activations[node.outputs[0]]
+        if "int16" in (in_quant.dtype, out_quant.dtype):
+            attrs = {
+                **rescale_attrs(in_quant, out_quant),
+                **integer_bounds(node, out_quant),
+                "out_dtype": out_quant.dtype,
+            }
+            return replace(node, attrs=attrs), {}
         return quantize_as_table(node, context, lambda real: np.minimum(np.maximum(real, low), high))
+
+    def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        a = node.attrs
+        return [rescaled(inputs[0], a, a["act_min"], a["act_max"], a["out_dtype"])]
+
+    def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
+        x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+        return [Lowering((rescale_call(x, y, node.attrs),))]
 
     def cases(self) -> Iterator[Case]:
         for name, low, high in (

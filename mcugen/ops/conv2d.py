@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import requantize_s8
+from mcugen.fixed_point import requantize_output
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.builder import GraphBuilder
@@ -78,7 +78,7 @@ class Conv2d(WeightedOperator):
             x.astype(np.float64), weights, a["strides"], a["dilations"], a["pads"], a["groups"], a["in_zero_point"]
         )
         acc = np.rint(products).astype(np.int64) + bias
-        return [requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"])]
+        return [requantize_output(acc, multiplier, shift, a)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         layer = conv_layer(node, graph)
@@ -158,6 +158,8 @@ def conv_layer(node: Node, graph: Graph) -> ConvLayer:
         out_zero_point=a["out_zero_point"],
         act_min=a["act_min"],
         act_max=a["act_max"],
+        in_dtype=x.dtype,
+        out_dtype=graph.tensors[node.outputs[0]].dtype,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import requantize_s8
+from mcugen.fixed_point import requantize_output
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.conv2d import conv_case, conv_layer, portable_call, window_shape
 from mcugen.ops.operator import Case, Cost, Lowering, Spec, apply_clip
@@ -42,7 +42,7 @@ class DepthwiseConv2d(WeightedOperator):
             x.astype(np.int32), weights, a["strides"], a["dilations"], a["pads"], a["in_zero_point"]
         )
         acc = products.astype(np.int64) + bias
-        return [requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"])]
+        return [requantize_output(acc, multiplier, shift, a)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         layer = conv_layer(node, graph)

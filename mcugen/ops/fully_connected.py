@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import exact_matmul, requantize_s8
+from mcugen.fixed_point import exact_matmul, requantize_output
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.builder import GraphBuilder
@@ -65,7 +65,7 @@ class FullyConnected(WeightedOperator):
         x, weights, bias, multiplier, shift = inputs
         a = node.attrs
         acc = exact_matmul(x, weights.T) + bias
-        return [requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"])]
+        return [requantize_output(acc, multiplier, shift, a)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         layer = fully_connected_layer(node, graph)
@@ -112,6 +112,8 @@ def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:
         out_zero_point=a["out_zero_point"],
         act_min=a["act_min"],
         act_max=a["act_max"],
+        in_dtype=x.dtype,
+        out_dtype=graph.tensors[node.outputs[0]].dtype,
     )
 
 

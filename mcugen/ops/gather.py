@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import emit_gather, normal_axis, reshaped
+from mcugen.ops.int16 import element_bytes
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Importer, Lowering, Spec
 from mcugen.ops.refusal import refusal
@@ -65,8 +66,8 @@ class Gather(MovementOperator):
                 f"an axis of {x.shape[axis]} elements, at most {LONGEST_AXIS} have 16-bit indices",
                 hint="slice the tensor before it",
             )
-        inner = int(np.prod(x.shape[axis + 1 :]))
-        size = graph.tensors[node.outputs[0]].size
+        inner = int(np.prod(x.shape[axis + 1 :])) * element_bytes(x)  # the kernel moves bytes
+        size = graph.tensors[node.outputs[0]].nbytes
         call = KernelCall(
             "mcugen_gather_s8",
             ("gather_s8.h",),

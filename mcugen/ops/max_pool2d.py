@@ -12,6 +12,7 @@ from mcugen.graph import Graph, Node, QuantParams
 from mcugen.kernels import variants
 from mcugen.kernels.pool_dsp import pool_overlap
 from mcugen.ops.importing import onnx_type
+from mcugen.ops.int16 import element_bytes
 from mcugen.ops.operator import Case, Importer, Lowering, QuantContext
 from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, taps
 from mcugen.ops.reduce import import_reduction
@@ -29,6 +30,8 @@ class MaxPool2d(PoolOperator):
 
     name: ClassVar[str] = "max_pool2d"
     onnx: ClassVar[tuple[str, ...]] = ("MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin")
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         kind = onnx_type(importer)
@@ -62,15 +65,18 @@ class MaxPool2d(PoolOperator):
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         geometry = pool_geometry(node, graph)
+        size = element_bytes(graph.tensors[node.inputs[0]])
+        suffix = "s16" if size == 2 else "s8"
         call = KernelCall(
-            "mcugen_max_pool2d_s8",
-            ("max_pool2d_s8.h",),
+            f"mcugen_max_pool2d_{suffix}",
+            (f"max_pool2d_{suffix}.h",),
             geometry | {"flip": -1 if node.attrs["minimum"] else 0},
-            overlap={0: pool_overlap(geometry)},
+            overlap={0: pool_overlap(geometry, size, size)},
             cycles=taps(node, graph) * 7.0 + graph.tensors[node.outputs[0]].size * 12.0,
             code_bytes=200,
         )
-        return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
+        fast = variants(self.name, call, target) if size == 1 else ()
+        return [Lowering((call,)), *(Lowering((c,)) for c in fast)]
 
     def cases(self) -> Iterator[Case]:
         shapes: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
@@ -15,6 +15,9 @@ Array = npt.NDArray[Any]
 
 class MovementOperator(Operator):
     """Inputs (x) in float and in integers."""
+
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
 
     def output_quant(self, node: Node, graph: Graph) -> QuantParams | str:
         return "same"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_s8
+from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_output
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels import variants
 from mcugen.ops.affine import affine_operand, emit_affine
@@ -21,10 +21,14 @@ from mcugen.ops.binary import (
     import_operands,
     in_place,
     quantize_operands,
+    wide_constant,
+    wide_overlap,
+    wide_params,
 )
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import onnx_type
-from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, Spec, apply_clip, integer_bounds
+from mcugen.ops.int16 import any_wide
+from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, Spec, apply_clip, output_attrs
 from mcugen.ops.refusal import refusal
 from mcugen.program import KernelCall
 
@@ -78,8 +82,11 @@ class Mul(BinaryOperator):
         out_quant = context.activations[node.outputs[0]]
         operands = quantize_operands(node, graph, context)
         ratio = float(operands.first.scale * operands.second.scale / out_quant.scale)
-        multiplier, shift = quantize_multiplier(min(ratio, 2.0**29))
-        if 255 * 255 * 2.0 ** int(shift[0]) >= INT32_LIMIT:
+        wide = "int16" in (operands.first.dtype, operands.second.dtype)
+        multiplier, shift = quantize_multiplier(min(ratio, 2.0**29), coarse=not wide)
+        # the largest magnitude of an int8 less its zero point is 255; an int16's zero point is 0
+        largest = [255 if quant.dtype == "int8" else quant.reach for quant in (operands.first, operands.second)]
+        if largest[0] * largest[1] * 2.0 ** int(shift[0]) >= INT32_LIMIT:
             raise refusal(
                 node,
                 graph,
@@ -89,24 +96,25 @@ class Mul(BinaryOperator):
         attrs: dict[str, Any] = {
             "zero_point1": int(operands.first.zero_point),
             "zero_point2": int(operands.second.zero_point),
-            "out_zero_point": int(out_quant.zero_point),
             "multiplier": int(multiplier[0]),
             "shift": int(shift[0]),
         }
         return replace(
-            node, inputs=operands.activations, attrs=attrs | integer_bounds(node, out_quant)
+            node, inputs=operands.activations, attrs=attrs | output_attrs(node, out_quant)
         ), operands.constants
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         a = node.attrs
         acc = (inputs[0].astype(np.int64) - a["zero_point1"]) * (inputs[1].astype(np.int64) - a["zero_point2"])
         multiplier, shift = np.asarray(a["multiplier"]), np.asarray(a["shift"])
-        return [requantize_s8(acc, multiplier, shift, a["out_zero_point"], a["act_min"], a["act_max"])]
+        return [requantize_output(acc, multiplier, shift, a)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         shapes = [graph.tensors[name].shape for name in node.inputs[:2]]
         out = graph.tensors[node.outputs[0]]
         constant = graph.is_constant(node.inputs[1])
+        if any_wide(node, graph):
+            return [self._lower_wide(node, graph)]
         call = KernelCall(
             "mcugen_mul_constant_s8" if constant else "mcugen_mul_s8",
             ("mul_s8.h",),
@@ -117,6 +125,20 @@ class Mul(BinaryOperator):
             code_bytes=90,
         )
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
+
+    def _lower_wide(self, node: Node, graph: Graph) -> Lowering:
+        shapes = [graph.tensors[name].shape for name in node.inputs[:2]]
+        fields = {field: int(node.attrs[field]) for field in FIELDS}
+        call = KernelCall(
+            "mcugen_mul_constant_s16" if graph.is_constant(node.inputs[1]) else "mcugen_mul_s16",
+            ("mul_s16.h",),
+            wide_params(node, graph) | fields | broadcast_params(node, *shapes),
+            wide_constant(node, graph),
+            overlap=wide_overlap(node, graph),
+            cycles=graph.tensors[node.outputs[0]].size * 16.0,
+            code_bytes=100,
+        )
+        return Lowering((call,))
 
     def cases(self) -> Iterator[Case]:
         shapes: list[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [

@@ -132,6 +132,10 @@ class Operator:
     """The input that holds weights to be quantized per output channel (axis 0), with the bias behind it."""
     elementwise: ClassVar[bool] = False
     """Whether each output element depends only on the input elements at the same place (broadcasting allowed)."""
+    int16_inputs: ClassVar[bool] = False
+    """Whether the activations that it reads may be int16, each on its own."""
+    int16_output: ClassVar[bool] = False
+    """Whether its output may be int16, whatever it reads."""
     fuses_clip: ClassVar[bool] = False
     """Whether a clip that follows can be taken over as `clip_min`, `clip_max` (real bounds, reached by saturation)."""
 
@@ -193,6 +197,12 @@ def clip_bounds(node: Node) -> tuple[float, float]:
 def apply_clip(node: Node, value: Array) -> Array:
     low, high = clip_bounds(node)
     return np.clip(value, low, high).astype(value.dtype) if np.isfinite(low) or np.isfinite(high) else value
+
+
+def output_attrs(node: Node, quant: QuantParams) -> dict[str, Any]:
+    """`out_zero_point`, the fused activation's bounds, and `out_dtype` where it is not int8."""
+    attrs: dict[str, Any] = {"out_zero_point": int(quant.zero_point), **integer_bounds(node, quant)}
+    return attrs if quant.dtype == "int8" else attrs | {"out_dtype": quant.dtype}
 
 
 def integer_bounds(node: Node, quant: QuantParams) -> dict[str, int]:

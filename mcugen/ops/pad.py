@@ -82,9 +82,10 @@ class Pad(MovementOperator):
         params |= {f"before_{i}": before for i, (_, before, _) in enumerate(axes)}
         params |= {f"out_{i}": size + before + after for i, (size, before, after) in enumerate(axes)}
         size = graph.tensors[node.outputs[0]].size
+        suffix = "s16" if graph.tensors[node.outputs[0]].dtype == "int16" else "s8"
         call = KernelCall(
-            "mcugen_pad_s8",
-            ("pad_s8.h",),
+            f"mcugen_pad_{suffix}",
+            (f"pad_{suffix}.h",),
             params | {"value": int(node.attrs["value"])},
             cycles=size * 6.0,
             code_bytes=120,

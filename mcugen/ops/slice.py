@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import WHOLE_AXIS, emit_slice, integers, normal_axis, onnx_type
+from mcugen.ops.int16 import element_bytes
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Importer, Lowering, Spec
 from mcugen.ops.repetition import (
@@ -64,11 +65,12 @@ class Slice(MovementOperator):
         return [np.ascontiguousarray(x)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
-        a, strides = node.attrs, contiguous_steps(graph.tensors[node.inputs[0]].shape)
+        x = graph.tensors[node.inputs[0]]
+        a, strides = node.attrs, contiguous_steps(x.shape)
         offset = sum(start * stride for start, stride in zip(a["starts"], strides, strict=True))
         steps = [step * stride for step, stride in zip(a["steps"], strides, strict=True)]
         sizes = graph.tensors[node.outputs[0]].shape
-        return [Lowering((strided_call(node, sizes, steps, offset),))]
+        return [Lowering((strided_call(node, sizes, steps, offset, bytes_each=element_bytes(x)),))]
 
     def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
         return node.with_attrs(**{key: tuple(node.attrs[key][i] for i in perm) for key in ("starts", "steps", "sizes")})

@@ -34,10 +34,13 @@ class Softmax(Operator):
     `y = min(127, (e * 256 + S // 2) // S - 128)`, all below 2^32.  Against the real softmax p of the dequantized input
     the error is at most `1/512 + (1 + n * p) / 131070`, or 1/256 where the result is 127 (probability 1 saturates):
     each table entry is off by at most a half, S by n halves, and S is at least 65535 as the largest entry is in it.
+    Of int16, `e = (coarse[d >> 8] * fine[d & 255] + 32768) >> 16` of two tables, off by at most 2.5 (65534 for d = 0), so that
+    the error is at most `1/512 + 5 * (1 + n * p) / 131068`.
     """
 
     name: ClassVar[str] = "softmax"
     onnx: ClassVar[tuple[str, ...]] = ("Softmax", "LogSoftmax")
+    int16_inputs: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         if onnx_type(importer) == "LogSoftmax":
@@ -80,20 +83,41 @@ class Softmax(Operator):
                 hint="cut the graph before it with `--outputs`",
             )
         scale = float(context.activations[node.inputs[0]].scale)
+        if context.activations[node.inputs[0]].dtype == "int16":
+            tables = [np.exp(-np.arange(256) * scale * step) for step in (256, 1)]
+            coarse, fine = (np.floor(LARGEST_EXPONENTIAL * e + 0.5).astype(np.uint16) for e in tables)
+            return replace(node), {"coarse": coarse, "fine": fine}
         table = np.floor(LARGEST_EXPONENTIAL * np.exp(-np.arange(256) * scale) + 0.5).astype(np.uint16)
         # one zero at the end stands for all that follow
         return replace(node), {"exponential": table[: np.count_nonzero(table) + 1]}
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
-        q, table = inputs[0].astype(np.int64), np.zeros(256, np.int64)
-        table[: inputs[1].size] = inputs[1]
-        e = table[q.max(axis=-1, keepdims=True) - q]
+        q = inputs[0].astype(np.int64)
+        distance = q.max(axis=-1, keepdims=True) - q
+        if len(inputs) == 3:
+            coarse, fine = (table.astype(np.int64) for table in inputs[1:])
+            e = (coarse[distance >> 8] * fine[distance & 255] + 32768) >> 16
+        else:
+            table = np.zeros(256, np.int64)
+            table[: inputs[1].size] = inputs[1]
+            e = table[distance]
         total = e.sum(axis=-1, keepdims=True)
         return [np.minimum(127, (e * 256 + total // 2) // total - 128).astype(np.int8)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         x = graph.tensors[node.inputs[0]]
         table = graph.constant(node.inputs[1])
+        if len(node.inputs) == 3:
+            call = KernelCall(
+                "mcugen_softmax_s16",
+                ("softmax_s16.h",),
+                {"rows": x.size // x.shape[-1], "columns": x.shape[-1]},
+                {"coarse": table, "fine": graph.constant(node.inputs[2])},
+                overlap={0: 0},
+                cycles=x.size * 55.0,
+                code_bytes=150,
+            )
+            return [Lowering((call,))]
         call = KernelCall(
             "mcugen_softmax_s8",
             ("softmax_s8.h",),

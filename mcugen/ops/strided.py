@@ -32,8 +32,10 @@ def merged_steps(sizes: Sequence[int], steps: Sequence[int]) -> list[tuple[int, 
     return merged
 
 
-def strided_call(node: Node, sizes: Sequence[int], steps: Sequence[int], offset: int) -> KernelCall:
-    """Writes `sizes` elements in order; entry i of an axis is read at i * step, from `offset` on."""
+def strided_call(
+    node: Node, sizes: Sequence[int], steps: Sequence[int], offset: int, *, bytes_each: int = 1
+) -> KernelCall:
+    """Writes `sizes` elements of `bytes_each` in order; entry i of an axis is read at i * step, from `offset` on."""
     merged = merged_steps(sizes, steps)
     if len(merged) > KERNEL_AXES:
         raise refusal(
@@ -48,11 +50,12 @@ def strided_call(node: Node, sizes: Sequence[int], steps: Sequence[int], offset:
     total = 1
     for size in sizes:
         total *= size
+    suffix = "s16" if bytes_each == 2 else "s8"
     return KernelCall(
-        "mcugen_transpose_s8",
-        ("transpose_s8.h",),
+        f"mcugen_transpose_{suffix}",
+        (f"transpose_{suffix}.h",),
         params,
-        input_offsets=(offset,) if offset else (),
+        input_offsets=(offset * bytes_each,) if offset else (),
         cycles=total * 7.0,
         code_bytes=150,
     )

@@ -33,6 +33,8 @@ class TfliteAdd(Add):
     """`first + second`, both scaled by 2^20 and to twice the larger scale, summed, and scaled to the output."""
 
     name: ClassVar[str] = "tflite_add"
+    int16_inputs: ClassVar[bool] = False
+    int16_output: ClassVar[bool] = False
     onnx: ClassVar[tuple[str, ...]] = ()
     elementwise: ClassVar[bool] = False
 

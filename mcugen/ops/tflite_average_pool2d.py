@@ -29,6 +29,8 @@ class TfliteAveragePool2d(AveragePool2d):
     """The integers of the taps on the image, averaged and rounded; the output keeps the input's parameters."""
 
     name: ClassVar[str] = "tflite_average_pool2d"
+    int16_inputs: ClassVar[bool] = False
+    int16_output: ClassVar[bool] = False
     onnx: ClassVar[tuple[str, ...]] = ()
 
     def output_quant(self, node: Node, graph: Graph) -> QuantParams | str:

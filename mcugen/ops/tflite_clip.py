@@ -21,6 +21,8 @@ class TfliteClip(Clip):
     """`z_y + requantize(q - z_x)` by the ratio of the scales, cut at the rounded bounds."""
 
     name: ClassVar[str] = "tflite_clip"
+    int16_inputs: ClassVar[bool] = False
+    int16_output: ClassVar[bool] = False
     onnx: ClassVar[tuple[str, ...]] = ()
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:

@@ -25,6 +25,8 @@ class TfliteConv2d(Conv2d):
     """As conv2d; constants weights, bias, multiplier, exponent: see `tflite_arithmetic.requantize`."""
 
     name: ClassVar[str] = "tflite_conv2d"
+    int16_inputs: ClassVar[bool] = False
+    int16_output: ClassVar[bool] = False
     onnx: ClassVar[tuple[str, ...]] = ()
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:

@@ -26,6 +26,8 @@ class TfliteDepthwiseConv2d(DepthwiseConv2d):
     """As depthwise_conv2d; constants weights, bias, multiplier, exponent: see `tflite_arithmetic.requantize`."""
 
     name: ClassVar[str] = "tflite_depthwise_conv2d"
+    int16_inputs: ClassVar[bool] = False
+    int16_output: ClassVar[bool] = False
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         return tflite_quantize(node, graph, context)

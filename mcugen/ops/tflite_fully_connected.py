@@ -24,6 +24,8 @@ class TfliteFullyConnected(FullyConnected):
     """As fully_connected; constants weights, bias, multiplier, exponent: see `tflite_arithmetic.requantize`."""
 
     name: ClassVar[str] = "tflite_fully_connected"
+    int16_inputs: ClassVar[bool] = False
+    int16_output: ClassVar[bool] = False
     onnx: ClassVar[tuple[str, ...]] = ()
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:

@@ -30,6 +30,8 @@ class TfliteSoftmax(Softmax):
     """`x` [..., n]; attributes multiplier, exponent, lowest: see `tflite_arithmetic.softmax`."""
 
     name: ClassVar[str] = "tflite_softmax"
+    int16_inputs: ClassVar[bool] = False
+    int16_output: ClassVar[bool] = False
     onnx: ClassVar[tuple[str, ...]] = ()
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:

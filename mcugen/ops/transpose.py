@@ -53,7 +53,9 @@ class Transpose(MovementOperator):
         params = {f"size_{i}": 1 for i in range(KERNEL_AXES)} | {f"step_{i}": 0 for i in range(KERNEL_AXES)}
         for i, axis in enumerate(perm):
             params[f"size_{lead + i}"], params[f"step_{lead + i}"] = shape[axis], int(steps[axis])
-        call = KernelCall("mcugen_transpose_s8", ("transpose_s8.h",), params, cycles=x.size * 7.0, code_bytes=150)
+        suffix = "s16" if x.dtype == "int16" else "s8"
+        header = f"transpose_{suffix}.h"
+        call = KernelCall(f"mcugen_transpose_{suffix}", (header,), params, cycles=x.size * 7.0, code_bytes=150)
         return [Lowering((call,))]
 
     def batchable(self, node: Node, graph: Graph) -> bool:

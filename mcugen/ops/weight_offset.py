@@ -8,6 +8,7 @@ import numpy as np
 
 from mcugen.kernels import variants
 from mcugen.kernels.layer import ConvLayer
+from mcugen.ops.int16 import weighted_call
 from mcugen.ops.operator import Lowering
 from mcugen.program import KernelCall
 
@@ -28,8 +29,14 @@ def weighted_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Tar
     """The plain kernel and its variants, as far as they take the layer's weights.
 
     Weights that leave int8 (int16 in the graph: integers less their zero point) are stored as int8 and an offset for each
-    output channel, and run on a kernel of their own.
+    output channel, and run on a kernel of their own.  Layers that read or write int16 have variants of their own, whose OP
+    ends in _s16.
     """
+    if layer.wide:
+        return [
+            Lowering((weighted_call(layer),)),
+            *(Lowering((call,)) for call in variants(f"{op}_s16", layer, target)),
+        ]
     if layer.weights.dtype != np.int8:
         return [Lowering((offset_call(layer),))]
     if layer.weights.min(initial=0) < LOWEST_PACKED:

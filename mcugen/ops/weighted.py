@@ -11,14 +11,14 @@ import numpy.typing as npt
 from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier
 from mcugen.graph import Graph, Node, QuantParams
-from mcugen.ops.operator import Operator, QuantContext, integer_bounds
+from mcugen.ops.operator import Operator, QuantContext, output_attrs
 
 Array = npt.NDArray[Any]
 
 CONSTANT_CHANNEL_STEP = 2.0**-10
-"""The accumulator step, in output steps, of a channel whose weights are all zero."""
+"""The accumulator step, in output steps, of a channel whose weights are all zero; of int16 outputs sixteen times that."""
 CONSTANT_CHANNEL_LIMIT = 2**22
-"""A constant channel's bias is cut here: 4096 output steps, far in saturation."""
+"""A constant channel's bias is cut here: 4096 output steps, or 65,536 of int16, far in saturation."""
 
 
 def round_weights(weights: Array, in_quant: QuantParams, out_quant: QuantParams, bias: Array) -> tuple[Array, Array]:
@@ -32,7 +32,8 @@ def round_weights(weights: Array, in_quant: QuantParams, out_quant: QuantParams,
     scale = np.abs(flat).max(axis=1, initial=0.0) / 127
     reach = np.abs(flat).sum(axis=1) * in_scale * (in_quant.high - in_quant.low)
     dead = reach < out_scale / 2
-    scale = np.where(dead, out_scale / in_scale * CONSTANT_CHANNEL_STEP, scale)
+    constant_step = CONSTANT_CHANNEL_STEP * (1 if out_quant.dtype == "int8" else 16)
+    scale = np.where(dead, out_scale / in_scale * constant_step, scale)
     for _ in range(64):
         bound = accumulator_bound(np.rint(flat / scale[:, None]), bias / (in_scale * scale), in_quant)
         too_large = bound >= INT32_LIMIT - 2**16
@@ -55,6 +56,8 @@ class WeightedOperator(Operator):
     """Inputs (x, weights[, bias]) in float; (x) and the constants weights, bias, multiplier, shift in integers."""
 
     weight_input: ClassVar[int | None] = 1
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
     fuses_clip: ClassVar[bool] = True
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
@@ -66,8 +69,8 @@ class WeightedOperator(Operator):
             weights, scale = round_weights(graph.constant(node.inputs[1]), in_quant, out_quant, bias)
         constants = integer_parameters(node, graph, weights, scale, in_quant, out_quant)
         attrs = {k: v for k, v in node.attrs.items() if k not in ("clip_min", "clip_max")}
-        attrs |= {"in_zero_point": int(in_quant.zero_point), "out_zero_point": int(out_quant.zero_point)}
-        return replace(node, inputs=node.inputs[:1], attrs=attrs | integer_bounds(node, out_quant)), constants
+        attrs |= {"in_zero_point": int(in_quant.zero_point), **output_attrs(node, out_quant)}
+        return replace(node, inputs=node.inputs[:1], attrs=attrs), constants
 
 
 def float_bias(node: Node, graph: Graph) -> Array:
@@ -86,7 +89,8 @@ def integer_parameters(
     constant = ~np.any(weights.reshape(weights.shape[0], -1), axis=1)
     bias = np.where(constant, np.clip(bias, -CONSTANT_CHANNEL_LIMIT, CONSTANT_CHANNEL_LIMIT), bias)
     bound = accumulator_bound(weights, bias, in_quant)
-    multiplier, shift = quantize_multiplier(in_scale * scale / float(out_quant.scale))
+    # kernels whose accumulator is scaled by 256 read int8
+    multiplier, shift = quantize_multiplier(in_scale * scale / float(out_quant.scale), coarse=in_quant.dtype == "int8")
     worst = int(np.argmax(bound * 2.0 ** shift.astype(np.float64)))
     if bound[worst] * 2.0 ** float(shift[worst]) >= INT32_LIMIT:
         origin = ", ".join(node.origin) or node.name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mcugen.execute import evaluate_batches
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
-from mcugen.quantize.ranges import Histogram, observer, quant_params
+from mcugen.quantize.ranges import INT16_LEVELS, Histogram, observer, quant_params
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -180,11 +181,17 @@ def _check_finite(graph: Graph, limits: Mapping[str, tuple[float, float]]) -> No
 
 
 def choose_activations(
-    graph: Graph, histograms: Mapping[str, Histogram], *, observer_name: str = "mse"
+    graph: Graph,
+    histograms: Mapping[str, Histogram],
+    *,
+    observer_name: str = "mse",
+    int16: Collection[str] = (),
 ) -> dict[str, QuantParams]:
-    """The parameters of every activation, as its operator demands: observed, the input's, or fixed."""
+    """The parameters of every activation, as its operator demands: observed, the input's, or fixed; `int16`: those held so."""
     find = observer(observer_name)
-    chosen = {name: quant_params(*_range(histograms[name], find)) for name in graph.inputs}
+    histograms = {n: replace(h, levels=INT16_LEVELS) if n in int16 else h for n, h in histograms.items()}
+    dtype = dict.fromkeys(int16, "int16")
+    chosen = {name: quant_params(*_range(histograms[name], find), dtype.get(name, "int8")) for name in graph.inputs}
     for node in graph.nodes:
         demand = operator(node.op).output_quant(node, graph)
         for name in node.outputs:
@@ -195,7 +202,7 @@ def choose_activations(
             else:
                 low, high = _range(histograms[name], find)
                 bound_low, bound_high = clip_bounds(node)
-                chosen[name] = quant_params(max(low, bound_low), min(high, bound_high))
+                chosen[name] = quant_params(max(low, bound_low), min(high, bound_high), dtype.get(name, "int8"))
     return chosen | constant_params(graph)
 
 

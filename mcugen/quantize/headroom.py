@@ -57,8 +57,8 @@ def _largest(values: Array, count: int) -> Array:
     return np.sort(values)[::-1]
 
 
-def range_with_headroom(tails: Tails) -> tuple[float, float]:
-    """The range that is expected to serve unseen samples best; with too few samples, the observed one.
+def range_with_headroom(tails: Tails, levels: int = LEVELS) -> tuple[float, float]:
+    """The range that is expected to serve unseen samples best with `levels` steps; with too few samples, the observed one.
 
     An end at which values pile up, as the zero of a Relu, stays as observed.
     """
@@ -67,8 +67,8 @@ def range_with_headroom(tails: Tails) -> tuple[float, float]:
         return low, high
     best_low, best_high = low, high
     for _ in range(2):
-        best_high = _bound(tails.high, tails, other=min(best_low, 0.0))
-        best_low = -_bound(-tails.low, tails, other=-max(best_high, 0.0))
+        best_high = _bound(tails.high, tails, levels, other=min(best_low, 0.0))
+        best_low = -_bound(-tails.low, tails, levels, other=-max(best_high, 0.0))
     return best_low, best_high
 
 
@@ -77,7 +77,7 @@ def peak_count(samples: int) -> int:
     return max(FEWEST_PEAKS, int(samples * PEAKS_PER_SAMPLE))
 
 
-def _bound(ordered: Array, tails: Tails, *, other: float) -> float:
+def _bound(ordered: Array, tails: Tails, levels: int, *, other: float) -> float:
     """The upper end for the largest values `ordered`, with the range's lower end at `other`."""
     peaks = len(ordered) - 1
     threshold = float(ordered[-1])
@@ -86,5 +86,5 @@ def _bound(ordered: Array, tails: Tails, *, other: float) -> float:
         return float(ordered[0])
     bounds = threshold + excess * np.linspace(0, REACH, CANDIDATES)
     saturation = peaks / tails.samples * 2 * excess**2 * np.exp(-(bounds - threshold) / excess)
-    rounding = tails.elements * (np.maximum(bounds - other, 0) / LEVELS) ** 2 / 12
+    rounding = tails.elements * (np.maximum(bounds - other, 0) / levels) ** 2 / 12
     return float(bounds[np.argmin(saturation + rounding)])

@@ -161,3 +161,27 @@ def precision_report(graph: Graph, precision: Precision) -> dict[str, dict[str, 
         if words:
             report["+".join(dict.fromkeys(node.origin)) or node.name] = words
     return report
+
+
+def int16_tensors(graph: Graph, precision: Precision) -> frozenset[str]:
+    """The activations that are held in int16: those asked for, where all that write and read them can.
+
+    Tensors that share their parameters share their precision: they are int16 where any of them is asked to be.
+    """
+    groups: dict[str, list[str]] = {name: [name] for name in graph.activations()}
+    barred = {name for name in groups if not _can_be_int16(graph, name)}
+    for node in graph.nodes:
+        if operator(node.op).output_quant(node, graph) == "same" and node.inputs[0] in groups:
+            joined = list(dict.fromkeys([*groups[node.inputs[0]], *(n for o in node.outputs for n in groups[o])]))
+            groups.update(dict.fromkeys(joined, joined))
+    asked = {name for name, word in precision.activations.items() if word == "int16"}
+    return frozenset(
+        name for name, group in groups.items() if asked.intersection(group) and not barred.intersection(group)
+    )
+
+
+def _can_be_int16(graph: Graph, name: str) -> bool:
+    writer = graph.producer(name)
+    if writer is not None and not operator(writer.op).int16_output:
+        return False
+    return all(operator(node.op).int16_inputs for node in graph.readers(name))

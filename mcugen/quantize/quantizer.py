@@ -16,9 +16,9 @@ from mcugen.quantize.calibration import choose_activations, observe
 from mcugen.quantize.equalization import channel_statistics, equalize
 from mcugen.quantize.headroom import observe_tails, range_with_headroom
 from mcugen.quantize.integer_graph import integer_graph
-from mcugen.quantize.precision import INT8_THROUGHOUT, Precision
+from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, int16_tensors
 from mcugen.quantize.range_search import search_ranges
-from mcugen.quantize.ranges import quant_params
+from mcugen.quantize.ranges import INT16_LEVELS, quant_params
 from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
 
 Array = npt.NDArray[Any]
@@ -83,12 +83,14 @@ def quantize_graph(
         graph = equalize(graph, channel_statistics(graph, samples, _part(progress, 0, 15)))
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
-    activations = choose_activations(graph, histograms, observer_name=plain)
+    int16 = int16_tensors(graph, precision)
+    activations = choose_activations(graph, histograms, observer_name=plain, int16=int16)
     if observer == "auto" and on["headroom"]:
-        activations = share_parameters(graph, activations | activations_with_headroom(graph, samples))
+        activations = share_parameters(graph, activations | activations_with_headroom(graph, samples, int16))
     if observer == "auto" and on["ranges"]:
         few = spread_samples(samples, SEARCH_SAMPLES)
-        activations = share_parameters(graph, activations | search_ranges(graph, few, activations, graph.inputs))
+        searched = [name for name in graph.inputs if name not in int16]
+        activations = share_parameters(graph, activations | search_ranges(graph, few, activations, searched))
     options = RoundingOptions(
         fit=on["fit"],
         bias=on["bias"],
@@ -129,14 +131,17 @@ def observed_tensors(graph: Graph) -> list[str]:
     ]
 
 
-def activations_with_headroom(graph: Graph, samples: Mapping[str, Array]) -> dict[str, QuantParams]:
-    """Parameters of the observed tensors, with headroom for unseen samples."""
+def activations_with_headroom(
+    graph: Graph, samples: Mapping[str, Array], int16: Collection[str] = ()
+) -> dict[str, QuantParams]:
+    """Parameters of the observed tensors, with headroom for unseen samples; `int16`: those held so."""
     producers = graph.producers()
     chosen = {}
     for name, tails in observe_tails(graph, samples, observed_tensors(graph)).items():
-        low, high = range_with_headroom(tails)
+        low, high = range_with_headroom(tails, *([INT16_LEVELS - 1] if name in int16 else []))
         bound_low, bound_high = clip_bounds(producers[name])
-        chosen[name] = quant_params(max(low, bound_low), min(high, bound_high))
+        dtype = "int16" if name in int16 else "int8"
+        chosen[name] = quant_params(max(low, bound_low), min(high, bound_high), dtype)
     return chosen
 
 

@@ -18,6 +18,9 @@ Array = npt.NDArray[Any]
 Range = tuple[float, float]
 
 LEVELS = 256
+INT16_LARGEST = 32767
+INT16_LEVELS = 65535
+"""-32768 is reached by saturation alone."""
 SEARCH_STEPS = 100
 SMALLEST_FRACTION = 0.3
 ENTROPY_STEPS = 64
@@ -25,11 +28,12 @@ ENTROPY_STEPS = 64
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of a tensor's values in equal bins over [low, high]; `total` values in all."""
+    """Counts of a tensor's values in equal bins over [low, high], and how many integers shall stand for them."""
 
     low: float
     high: float
     counts: npt.NDArray[np.int64]
+    levels: int = LEVELS
 
     @property
     def centres(self) -> npt.NDArray[np.float64]:
@@ -83,7 +87,7 @@ def range_by_mse(histogram: Histogram) -> Range:
 
 def _squared_error(histogram: Histogram, low: float, high: float) -> float:
     low, high = min(low, 0.0), max(high, 0.0)
-    step = (high - low) / (LEVELS - 1)
+    step = (high - low) / (histogram.levels - 1)
     if step <= 0:
         return float("inf")
     centres = histogram.centres
@@ -108,19 +112,22 @@ def _divergence(histogram: Histogram, fraction: float) -> float:
     p = counts[inside].copy()
     p[0] += counts[centres < low].sum()
     p[-1] += counts[centres > high].sum()
-    level = np.minimum(((centres[inside] - low) / max(high - low, 1e-30) * LEVELS).astype(int), LEVELS - 1)
+    levels = histogram.levels
+    level = np.minimum(((centres[inside] - low) / max(high - low, 1e-30) * levels).astype(int), levels - 1)
     live = p > 0
-    sums = np.bincount(level, counts[inside], LEVELS)
-    members = np.bincount(level[live], minlength=LEVELS)
+    sums = np.bincount(level, counts[inside], levels)
+    members = np.bincount(level[live], minlength=levels)
     q = np.where(live, sums[level] / np.maximum(members[level], 1), 0)
     p, q = p / p.sum(), q / max(q.sum(), 1e-30)
     mask = p > 0
     return float(np.sum(p[mask] * np.log(p[mask] / np.maximum(q[mask], 1e-12))))
 
 
-def quant_params(low: float, high: float) -> QuantParams:
-    """Asymmetric int8 parameters whose integers cover [low, high] and hold zero exactly."""
+def quant_params(low: float, high: float, dtype: str = "int8") -> QuantParams:
+    """Parameters whose integers cover [low, high] and hold zero exactly: asymmetric for int8, symmetric for int16."""
     low, high = min(low, 0.0), max(high, 0.0)
+    if dtype == "int16":
+        return QuantParams.per_tensor(max(-low, high, 1e-30) / INT16_LARGEST, 0, dtype)
     if high - low < 1e-30:
         return QuantParams.per_tensor(1.0 / 128, 0)
     scale = (high - low) / (LEVELS - 1)

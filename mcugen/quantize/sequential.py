@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.execute import is_batchable
+from mcugen.fixed_point import INT32_LIMIT
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import QuantContext, clip_bounds
@@ -126,9 +127,12 @@ def _integer_outputs(
 def _smallest_scales(plain: Array, scales: Array, bias: Array, in_quant: QuantParams) -> Array:
     """The scales [outputs] at which accumulators stay below `FAST_ACCUMULATOR`, or as large as plain rounding has them.
 
-    A channel whose bias is large for its weights takes coarser weights for it, within `COARSEST`.
+    A channel whose bias is large for its weights takes coarser weights for it, within `COARSEST`.  Sums of int16 stay within
+    32 bits.
     """
     bound = accumulator_bound(plain, bias / (float(in_quant.scale) * scales), in_quant)
+    if in_quant.dtype != "int8":
+        return np.asarray(scales * bound / (INT32_LIMIT * ACCUMULATOR_MARGIN))
     growth = bound / (FAST_ACCUMULATOR * ACCUMULATOR_MARGIN)
     return np.asarray(scales * np.where(growth <= COARSEST, growth, 1.0))
 

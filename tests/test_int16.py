@@ -1,0 +1,163 @@
+"""Operators on int16: NumPy, host C, host C with emulated SIMD under the sanitizers, and an emulated core, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_operators import EMULATED_VECTORS, STRICT, host
+
+from mcugen.evaluation import sqnr_db
+from mcugen.execute import evaluate, is_batchable, reference
+from mcugen.graph import Graph
+from mcugen.ops import operators
+from mcugen.ops.operator import Case, Operator
+from mcugen.package import Package
+from mcugen.pipeline import compile_model, quantize
+from mcugen.quantize.precision import Precision, int16_tensors
+from mcugen.run.baremetal import link_bench
+from mcugen.run.bench import run_vectors
+from mcugen.run.emulator import unicorn_booter
+from mcugen.run.toolchain import find_cross_compiler
+from mcugen.targets import load_target
+from mcugen.verification import verification_vectors, verify_package
+
+SAMPLES = 16
+VECTORS = 40
+MODES = ("int16", "int8 to int16", "int16 to int8")
+WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected", "affine")
+LOWEST_DB = {True: 30.0, False: 60.0}
+"""Of layers with int8 weights, and of the others, with int16 on both sides."""
+
+
+def merged(name: str, cases: list[Case]) -> Graph:
+    """One graph of all the cases side by side, so that one program tests them all."""
+    graph = Graph(name)
+    for case in cases:
+        prefix = f"{case.name}_"
+        names = {old: prefix + old for old in case.graph.tensors}
+        graph.tensors |= {names[n]: replace(t, name=names[n]) for n, t in case.graph.tensors.items()}
+        graph.inputs += [names[n] for n in case.graph.inputs]
+        graph.outputs += [names[n] for n in case.graph.outputs]
+        for node in case.graph.nodes:
+            inputs, outputs = (tuple(names[n] for n in side) for side in (node.inputs, node.outputs))
+            graph.nodes.append(replace(node, name=prefix + node.name, inputs=inputs, outputs=outputs))
+    return graph.check()
+
+
+def takes_int16(operator: Operator) -> bool:
+    return operator.int16_inputs and operator.int16_output
+
+
+def all_graphs() -> Iterator[tuple[str, list[Case]]]:
+    for name, operator in operators().items():
+        if operator.int16_inputs:
+            cases = list(operator.cases())
+            yield name, [case for case in cases if is_batchable(case.graph)]
+            for case in cases:
+                if not is_batchable(case.graph):
+                    yield f"{name} {case.name}", [case]
+
+
+GRAPHS = dict(all_graphs())
+
+
+def chosen(graph: Graph, mode: str) -> Precision:
+    before, after = mode.split(" to ") if " to " in mode else (mode, mode)
+    names = [*(graph.inputs if before == "int16" else []), *(graph.activations() if after == "int16" else [])]
+    inside = set(graph.inputs) if before == "int8" else set()
+    return Precision({name: "int16" for name in names if name not in inside})
+
+
+def samples_of(cases: list[Case]) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(7)
+    samples = {}
+    for case in cases:
+        for name in case.graph.inputs:
+            shape = case.graph.tensors[name].shape
+            tail = shape[1:] if shape[:1] == (1,) else shape
+            samples[f"{case.name}_{name}"] = rng.uniform(case.low, case.high, (SAMPLES, *tail)).astype(np.float32)
+    return samples
+
+
+def build(name: str, mode: str, folder: Path, target: str = "cortex-m") -> tuple[Package, dict[str, np.ndarray]]:
+    cases = GRAPHS[name]
+    graph, samples = merged(name, cases), samples_of(cases)
+    precision = chosen(graph, mode)
+    quantized = quantize(graph, samples, effort="fast", precision=precision)
+    int16 = int16_tensors(graph, precision)
+    kept = quantized.graph.tensors
+    assert int16 and all(kept[n].dtype == ("int16" if n in int16 else "int8") for n in graph.outputs if n in kept)
+    return compile_model(quantized, target=target).write(folder / "package"), samples
+
+
+def vectors_of(package: Package, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    graph = package.graph
+    integers = {n: graph.tensors[n].quant.quantize(samples[n]) for n in graph.inputs}
+    vectors = verification_vectors(graph, integers)
+    count = len(next(iter(vectors.values())))
+    index = np.unique(
+        np.concatenate([np.arange(4), np.linspace(0, count - 1, VECTORS - 12).astype(int), np.arange(count - 8, count)])
+    )
+    return {n: a[index] for n, a in vectors.items()}
+
+
+def modes(name: str) -> tuple[str, ...]:
+    """Both conversions where a node has a range of its own; movements and what ends in int8 know one mode."""
+    operator = operators()[name.split(maxsplit=1)[0]]
+    own = type(operator).output_quant is Operator.output_quant
+    return MODES if takes_int16(operator) and own else MODES[:1]
+
+
+MODE_CASES = [(name, mode) for name in GRAPHS for mode in modes(name)]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_integers_are_close(name: str) -> None:
+    cases = GRAPHS[name]
+    graph, samples = merged(name, cases), samples_of(cases)
+    model = quantize(graph, samples, effort="fast", precision=chosen(graph, "int16"))
+    integers = {n: model.graph.tensors[n].quant.quantize(samples[n]) for n in graph.inputs}
+    wanted, got = evaluate(graph, samples), reference(model.graph, integers)
+    for output in graph.outputs:
+        quant = model.graph.tensors[output].quant
+        real = quant.dequantize(got[output])
+        if quant.dtype == "int16":
+            assert sqnr_db(wanted[output], real) > LOWEST_DB[name in WEIGHTED], output
+        else:
+            assert np.abs(real - wanted[output]).max() <= 2 * float(quant.scale), output
+
+
+@pytest.mark.parametrize(("name", "mode"), MODE_CASES)
+def test_operator_on_host(name: str, mode: str, tmp_path: Path) -> None:
+    package, samples = build(name, mode, tmp_path)
+    vectors = vectors_of(package, samples)
+    with host(package, flags=STRICT, defines=("MCUGEN_EMULATE_DSP=1",), sanitize=True) as model:
+        assert verify_package(package, model, vectors).outputs_compared > 0
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_operator_on_emulated_core(name: str, tmp_path: Path) -> None:
+    package, samples = build(name, "int16", tmp_path)
+    target = load_target("cortex-m").on_cpu(load_target("cortex-m4"))
+    assert target.unicorn is not None
+    interface = package.interface
+    program = link_bench(
+        target,
+        find_cross_compiler(target),
+        package.sources,
+        package.includes,
+        interface=interface,
+        script=target.unicorn.script,
+        out=tmp_path / "case.elf",
+    )
+    vectors = {n: a[-EMULATED_VECTORS:] for n, a in vectors_of(package, samples).items()}
+    rows = interface.pack([vectors[n].reshape(len(vectors[n]), -1).view(np.int8) for n in package.graph.inputs])
+    outputs, costs, _ = run_vectors(unicorn_booter(program.image, target), program.image, interface, rows)
+    expected = reference(package.graph, vectors)
+    for got, output in zip(interface.unpack(outputs), package.graph.outputs, strict=True):
+        np.testing.assert_array_equal(got, expected[output].reshape(len(got), -1).view(np.int8))
+    assert costs[0].instructions > 0
