@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mcugen.verbs import Pruned as Pruned
     from mcugen.verbs import compile as compile
     from mcugen.verbs import evaluate as evaluate
+    from mcugen.verbs import evaluate_layers as evaluate_layers
     from mcugen.verbs import infer as infer
     from mcugen.verbs import load as load
     from mcugen.verbs import prune as prune
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ERRORS = "CalibrationError DoesNotFit McugenError ToolchainError UnsupportedModel VerificationFailed"
-_VERBS = "compile evaluate infer load prune quantize simulate verify"
+_VERBS = "compile evaluate evaluate_layers infer load prune quantize simulate verify"
 _HOMES = {
     "build_flow": "Built build",
     "config": "BuildOptions",

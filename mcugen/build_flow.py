@@ -16,6 +16,7 @@ from mcugen.config import BuildOptions
 from mcugen.emit.folder import check_place
 from mcugen.errors import DoesNotFit, McugenError, ToolchainError, VerificationFailed
 from mcugen.graph import Graph
+from mcugen.layer_fidelity import study_layers
 from mcugen.package import Package
 from mcugen.pipeline import Compiled, Quantized
 from mcugen.quantize.calibration import load_samples
@@ -82,6 +83,8 @@ def build_with(
         if host is not None:
             facts["verified"] = True
             facts["verification"] = _verify(staged, quantized, options, progress)
+        if options.layers:
+            facts["layer_fidelity"] = _layer_fidelity(quantized, progress)
         facts |= _measure(staged, target, options, warn)
     finished = with_facts(compiled, facts)
     package = finished.write(output)
@@ -176,6 +179,14 @@ def _verify(staged: Package, quantized: Quantized, options: BuildOptions, progre
     record = result.to_dict()
     record.pop("compiler")  # the report says the same whichever compiler proved it
     return record
+
+
+def _layer_fidelity(quantized: Quantized, progress: Progress | None) -> dict[str, Any]:
+    """What quantization did to every layer, on the calibration data."""
+    step = None if progress is None else lambda done, total: progress("layers", done, total)
+    return study_layers(
+        quantized.float_graph, quantized.graph, quantized.channels, quantized.samples, progress=step
+    ).to_dict()
 
 
 def _measure(staged: Package, target: Target, options: BuildOptions, warn: Warn) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from mcugen.quantize.precision import INT8, PRECISIONS
 from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
+from mcugen.report.layers import layer_study_text
 from mcugen.report.memory import memory_text
 
 PATH = click.Path(path_type=Path)
@@ -125,7 +126,7 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
 @click.option("--prune-channels", type=FRACTION, help="Fraction of channels to remove.")
 @COMPILER
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Prove the C against the reference first.")
-@click.option("--layers", is_flag=True, help="Verify every layer.")
+@click.option("--layers", is_flag=True, help="Verify every layer, and report what quantization did to it.")
 @click.option("--place", type=PLACES, default={}, help="Linker sections, e.g. weights=.flash,arena=.dtcm.")
 @click.option("--dump", type=PATH, help="A folder that takes every stage as text.")
 @click.option("--config", "config_file", type=PATH, help="Options (default: mcugen.toml by the model, or here).")
@@ -241,15 +242,20 @@ def simulate(folder: Path, as_json: bool, **params: Any) -> None:
 )
 @click.argument("folder", type=PATH)
 @click.option("--data", type=PATH, required=True, help="Inputs as for --calibrate; an array y holds the labels.")
+@click.option("--layers", is_flag=True, help="Also every layer: its noise, saturation, range use, worst channels.")
 @COMPILER
 @common
-def evaluate(folder: Path, data: Path, compiler: str | None, as_json: bool) -> None:
+def evaluate(folder: Path, data: Path, layers: bool, compiler: str | None, as_json: bool) -> None:
     """Compare FOLDER's compiled C with the float model on data: SQNR, agreement, top-1."""
     package = mcugen.open_package(folder)
     with progress_bars() as progress:
         result = mcugen.evaluate(package, data, compiler=compiler, progress=progress)
+        study = mcugen.evaluate_layers(package, data, progress=progress) if layers else None
     record = {"name": package.name, **result.to_dict()}
-    show("evaluate", record, lambda: text.evaluation_text(package.name, result), as_json=as_json)
+    if study is not None:
+        record["layers"] = study.to_dict()
+    lines = text.evaluation_text(package.name, result) + (layer_study_text(study) if study else [])
+    show("evaluate", record, lambda: lines, as_json=as_json)
 
 
 @main.command(

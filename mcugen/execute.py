@@ -33,6 +33,24 @@ def evaluate_batches(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequenc
     yield from _batches(graph, inputs, keep, lambda node, arrays: operator(node.op).evaluate(node, arrays))
 
 
+def evaluate_changed(graph: Graph, values: Mapping[str, Array], changed: Mapping[str, Array]) -> dict[str, Array]:
+    """Float values of all tensors that depend on those in `changed`, whose arrays stand in place of those in `values`.
+
+    `values` holds every tensor of the graph but constants, all samples in one batch.
+    """
+    result = dict(changed)
+    for node in graph.nodes:
+        if any(name in result for name in node.inputs) and not any(name in changed for name in node.outputs):
+            arrays = [result[n] if n in result else _known(graph, values, n) for n in node.inputs]
+            result.update(zip(node.outputs, operator(node.op).evaluate(node, arrays), strict=True))
+    return result
+
+
+def _known(graph: Graph, values: Mapping[str, Array], name: str) -> Array:
+    data = graph.tensors[name].data
+    return values[name] if data is None else data
+
+
 def is_batchable(graph: Graph) -> bool:
     """Whether every node takes many samples at once, stacked along axis 0."""
     return all(operator(node.op).batchable(node, graph) for node in graph.nodes)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.channel_map import ChannelMap, read_channel_maps
 from mcugen.errors import McugenError
 from mcugen.graph import Graph
 from mcugen.graph_file import read_graph
@@ -21,6 +22,7 @@ Array = npt.NDArray[Any]
 SCHEMA = 1
 VECTORS = "model/{name}.vectors.npz"
 INTEGER_GRAPH = "model/{name}.int8.npz"
+CHANNELS = "model/{name}.channels.json"
 FLOAT_GRAPH = "model/{name}.float.npz"
 
 
@@ -44,6 +46,15 @@ class Package:
     def float_graph(self) -> Graph:
         """The model as it came, canonical, before pruning and quantization."""
         return read_graph(self.folder / FLOAT_GRAPH.format(name=self.name))
+
+    @cached_property
+    def channels(self) -> dict[str, ChannelMap]:
+        """How the integer graph's channels stand for the float graph's, by tensor, where they differ."""
+        path = self.folder / CHANNELS.format(name=self.name)
+        try:
+            return read_channel_maps(path.read_text(encoding="utf-8"), path.name)
+        except OSError as error:
+            raise McugenError(f"{path}: cannot read: {error.strerror}", hint="build the folder again") from None
 
     @cached_property
     def vectors(self) -> dict[str, Array]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.channel_map import ChannelMap, channel_maps, channel_maps_text
 from mcugen.emit.folder import write_folder
 from mcugen.emit.render import render
 from mcugen.errors import DoesNotFit
@@ -23,14 +24,14 @@ from mcugen.execute import reference
 from mcugen.graph import Graph
 from mcugen.graph_file import EPOCH, graph_bytes
 from mcugen.onnx_reader import read_onnx
-from mcugen.package import FLOAT_GRAPH, INTEGER_GRAPH, VECTORS, Package
+from mcugen.package import CHANNELS, FLOAT_GRAPH, INTEGER_GRAPH, VECTORS, Package
 from mcugen.passes.apply_quantization import apply_quantization
 from mcugen.passes.fold_affine import fold_affine
 from mcugen.passes.fold_transpose_into_weights import fold_transpose_into_weights
 from mcugen.passes.fuse_clip import fuse_clip
 from mcugen.passes.merge_reshapes import merge_reshapes
 from mcugen.passes.move_transposes import move_transposes
-from mcugen.passes.remove_dead_channels import dead_channel_report, remove_dead_channels
+from mcugen.passes.remove_dead_channels import dead_channel_report, split_dead_channels
 from mcugen.passes.use_tflite_arithmetic import use_tflite_arithmetic
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Buffer, Program
@@ -67,6 +68,8 @@ class Quantized:
     options: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the stages report of themselves, by stage; part of the build's report."""
+    channels: Mapping[str, ChannelMap] = field(default_factory=dict)
+    """How the integer graph's channels stand for the float graph's, where they differ."""
 
     @property
     def integer_samples(self) -> dict[str, Array]:
@@ -94,14 +97,16 @@ def quantize(
     arithmetic: str = "default",
     precision: Precision = INT8_THROUGHOUT,
     float_graph: Graph | None = None,
+    kept: Mapping[str, Array] | None = None,
     progress: Progress | None = None,
 ) -> Quantized:
     """The integer graph of a float graph, calibrated on samples `[N, ...]` by input name (None: synthetic noise).
 
     `observer` and `effort` are `quantize_graph`'s.  `float_graph` is the model to be compared with, where `graph` has
-    been pruned.  A model that names parameters of its own keeps them, and needs no samples where it names all.
-    `arithmetic`: "default", or "tflite" for the integers of TensorFlow Lite's reference kernels.  Raises McugenError for a
-    `precision` beside int8 where the model names its own, and with the arithmetic of TensorFlow Lite.
+    been pruned, and `kept` the masks of the channels that were left.  A model that names parameters of its own keeps
+    them, and needs no samples where it names all.  `arithmetic`: "default", or "tflite" for the integers of TensorFlow
+    Lite's reference kernels.  Raises McugenError for a `precision` beside int8 where the model names its own, and with
+    the arithmetic of TensorFlow Lite.
     """
     imported = is_imported(graph)
     check_precision(graph, precision, imported=imported, arithmetic=arithmetic)
@@ -115,7 +120,7 @@ def quantize(
         source = use_tflite_arithmetic(model.source)
         activations = model.activations if imported else share_parameters(source, model.activations)
         model = replace(model, graph=integer_graph(source, activations, model.weights))
-    integer = remove_dead_channels(model.graph)
+    integer, live = split_dead_channels(model.graph)
     facts = {
         "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
         "quantization": [asdict(note) for note in model.notes],
@@ -125,7 +130,9 @@ def quantize(
     options = {"observer": observer, "effort": effort, "arithmetic": arithmetic}
     notes = tuple(import_notes(graph)) if imported else ()
     synthetic = samples is None and (bool(notes) or not imported)
-    return Quantized(integer, float_graph or graph, data, synthetic, notes, options, facts)
+    original = float_graph or graph
+    channels = channel_maps(original, integer, pruned=kept, scales=model.scales, live=live)
+    return Quantized(integer, original, data, synthetic, notes, options, facts, channels)
 
 
 def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
@@ -179,6 +186,7 @@ def compile_model(
     files[f"{c_name}_memory.svg"] = memory_svg(report)
     files[INTEGER_GRAPH.format(name=c_name)] = graph_bytes(quantized.graph)
     files[FLOAT_GRAPH.format(name=c_name)] = graph_bytes(quantized.float_graph)
+    files[CHANNELS.format(name=c_name)] = channel_maps_text(quantized.channels)
     files[VECTORS.format(name=c_name)] = _vector_bytes(quantized.graph, integers)
     return Compiled(program, chosen, dict(sorted(files.items())), report)
 

@@ -14,6 +14,7 @@ from mcugen import evaluation, pipeline, simulation, verification
 from mcugen.errors import CalibrationError, McugenError
 from mcugen.evaluation import Evaluation, quantize_input
 from mcugen.graph import Graph
+from mcugen.layer_fidelity import LayerStudy, study_layers
 from mcugen.package import Package, open_package
 from mcugen.pipeline import Compiled, Quantized
 from mcugen.plan.schedule import Goal
@@ -49,11 +50,15 @@ def load(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None,
 
 @dataclass(frozen=True)
 class Pruned:
-    """A pruned float graph, the graph it was, and what was removed where at what cost in dB on the samples."""
+    """A pruned float graph, the graph it was, and what was removed where at what cost in dB on the samples.
+
+    `keep`: which channels of a tensor are left, where channels were removed.
+    """
 
     graph: Graph
     before: Graph
     report: PruneReport
+    keep: Mapping[str, Array] | None = None
 
 
 def prune(
@@ -76,7 +81,7 @@ def prune(
         result = remove_channels(graph, keep, data)
     if weights is not None:
         result = prune_weights(result, weights, scope=scope, samples=data)
-    return Pruned(result, graph, prune_report(graph, result, data, keep=keep))
+    return Pruned(result, graph, prune_report(graph, result, data, keep=keep), keep)
 
 
 def quantize(
@@ -100,7 +105,6 @@ def quantize(
     pruned = graph if isinstance(graph, Pruned) else None
     real = graph if isinstance(graph, Graph) else graph.graph
     data = None if samples is None else load_samples(real, samples)
-    before = real if pruned is None else pruned.before
     if isinstance(precision, str):
         precision = choose_precision(real, precision, layer_precision)
     quantized = pipeline.quantize(
@@ -110,7 +114,8 @@ def quantize(
         effort=effort,
         arithmetic=arithmetic,
         precision=precision,
-        float_graph=before,
+        float_graph=real if pruned is None else pruned.before,
+        kept=None if pruned is None else pruned.keep,
         progress=progress,
     )
     if pruned is not None:
@@ -224,6 +229,14 @@ def evaluate(
     with verification.on_host(package, compiler=compiler) as model:
         step = None if progress is None else lambda done, total: progress("evaluate", done, total)
         return evaluation.evaluate_package(package, model, samples, known, progress=step)
+
+
+def evaluate_layers(folder: str | Path | Package, data: Samples, *, progress: Progress | None = None) -> LayerStudy:
+    """What quantization did to every layer of a built folder, on data; raises CalibrationError where it does not fit."""
+    package = as_package(folder)
+    samples = load_samples(package.float_graph, data)
+    step = None if progress is None else lambda done, total: progress("layers", done, total)
+    return study_layers(package.float_graph, package.graph, package.channels, samples, progress=step)
 
 
 def stored_labels(data: Samples) -> Array | None:

@@ -68,6 +68,11 @@ def remove_dead_channels(graph: Graph) -> Graph:
     arithmetic).  A constant other than the zero point that a tap reads beside padding stays: at the border it is none.
     Graph inputs and outputs keep their shapes, and every tensor keeps a channel.
     """
+    return split_dead_channels(graph)[0]
+
+
+def split_dead_channels(graph: Graph) -> tuple[Graph, dict[str, Array]]:
+    """As `remove_dead_channels`; also the masks of the channels (last axis) that stay, by tensor."""
     graph = propagate_constants(graph)
     bounds = value_bounds(graph)
     constants = {name: constant_channels(bounds[name]) for name in graph.activations()}
@@ -77,7 +82,7 @@ def remove_dead_channels(graph: Graph) -> Graph:
     for i, node in enumerate(graph.nodes):
         if node.inputs[0] in keep and mixes_channels(node) and not keep[node.inputs[0]].all():
             folded.nodes[i] = _fold_constants(folded, node, ~keep[node.inputs[0]], constants)
-    return keep_channels(folded, keep).check()
+    return keep_channels(folded, keep).check(), keep
 
 
 def _live_groups(graph: Graph, groups: ChannelGroups, constants: Constants) -> Array:

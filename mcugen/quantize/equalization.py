@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.channel_map import STEPS_PER_OCTAVE
 from mcugen.execute import evaluate_batches
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
@@ -51,15 +52,17 @@ class ChannelStatistics:
     variances: Mapping[str, Array]
 
 
-def equalize(graph: Graph, channels: ChannelStatistics) -> Graph:
-    """The same function with channels rescaled between layers."""
-    result = graph.copy()
+def equalize(graph: Graph, channels: ChannelStatistics) -> tuple[Graph, dict[str, Array]]:
+    """The same function with channels rescaled between layers, and the factors [channels] of every tensor that was."""
+    result, scales = graph.copy(), {}
     importance = channel_importance(graph)
     for group in channel_groups(graph):
         scale = _choose_scale(result, group, channels, importance)
         if scale is not None:
             _apply(result, group, scale)
-    return result
+            for name in group.tensors:
+                scales[name] = np.tile(scale, graph.tensors[name].shape[-1] // group.channels)
+    return result, scales
 
 
 def channel_groups(graph: Graph) -> list[ChannelGroup]:
@@ -179,7 +182,7 @@ def _choose_scale(
     )
     for exponent in EXPONENTS:
         scale = np.where(live, np.maximum(largest, SMALLEST_CHANNEL) ** -exponent, 1.0)
-        scale = 2.0 ** (np.rint(np.log2(scale) * 16) / 16)
+        scale = 2.0 ** (np.rint(np.log2(scale) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE)
         noise = float(f"{_expected_noise(graph, group, spans, channels.variances, importance, scale):.4g}")
         if noise < best[0]:
             best = (noise, scale)

@@ -44,7 +44,7 @@ class QuantizedModel:
 
     `graph`: the integer graph.  `source`: the float graph that it stands for, equalized and with corrected biases; it computes the
     same function as the graph given up to those corrections.  `activations` by tensor, `weights` (integers, scales per output
-    channel) by node, `notes` by node in execution order.
+    channel) by node, `notes` by node in execution order; `scales`: equalization's factors of a tensor's channels, by tensor.
     """
 
     graph: Graph
@@ -52,6 +52,7 @@ class QuantizedModel:
     activations: Mapping[str, QuantParams]
     weights: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     notes: tuple[LayerNote, ...] = ()
+    scales: Mapping[str, Array] = field(default_factory=dict)
 
 
 def quantize_graph(
@@ -79,8 +80,9 @@ def quantize_graph(
         )
     count, sweeps, row_values = EFFORTS[effort]
     on = {name: name in methods for name in METHODS}
+    scales: Mapping[str, Array] = {}
     if on["equalize"]:
-        graph = equalize(graph, channel_statistics(graph, samples, _part(progress, 0, 15)))
+        graph, scales = equalize(graph, channel_statistics(graph, samples, _part(progress, 0, 15)))
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
     int16 = int16_tensors(graph, precision)
@@ -103,7 +105,7 @@ def quantize_graph(
     chosen = spread_samples(samples, count)
     rounded = quantize_sequentially(graph, activations, chosen, options, _part(progress, 40, PERCENT))
     integer = integer_graph(rounded.graph, activations, rounded.weights)
-    return QuantizedModel(integer, rounded.graph, activations, rounded.weights, tuple(rounded.notes))
+    return QuantizedModel(integer, rounded.graph, activations, rounded.weights, tuple(rounded.notes), scales)
 
 
 def _part(progress: Progress | None, first: int, last: int) -> Progress | None:

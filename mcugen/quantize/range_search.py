@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.execute import is_batchable
+from mcugen.execute import evaluate_changed, is_batchable
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.quantize.ranges import quant_params
@@ -96,11 +96,7 @@ def _goal_error(
 
     What is the same in all samples does not count: bias correction takes it away.
     """
-    changed = {name: quant.dequantize(quant.quantize(values[name])).astype(np.float32)}
-    for node in graph.nodes:
-        if any(n in changed for n in node.inputs):
-            outputs = operator(node.op).evaluate(node, [changed.get(n, values[n]) for n in node.inputs])
-            changed.update(zip(node.outputs, outputs, strict=True))
+    changed = evaluate_changed(graph, values, {name: quant.dequantize(quant.quantize(values[name])).astype(np.float32)})
     total = 0.0
     for goal in goals:
         if goal in changed:

@@ -161,12 +161,13 @@ def simulation_text(result: Simulation) -> Lines:
     return [rows, "", layers]
 
 
-def evaluation_text(name: str, result: Evaluation) -> Lines:
+def evaluation_text(name: str, result: Evaluation) -> list[str | Table]:
     """Fidelity and accuracy."""
     rows = table("", "")
     low, high = result.interval_db
     rows.add_row("samples", str(result.samples))
     rows.add_row("SQNR", f"{_decibels(result.sqnr_db)} (95 % interval {_decibels(low)} to {_decibels(high)})")
+    rows.add_row("SQNR of the median sample", _decibels(result.median_db))
     if result.logit_sqnr_db is not None:
         rows.add_row("SQNR before Softmax", _decibels(result.logit_sqnr_db))
     rows.add_row("same class as float", f"{result.argmax_agreement:.1%}")

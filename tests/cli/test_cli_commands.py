@@ -101,6 +101,26 @@ def test_evaluate_on_data_that_calibration_never_saw(examples: Examples, run: Ru
     assert (record["logit_sqnr_db"] is not None) == (name == "tabular")
 
 
+def test_evaluate_layers_shows_every_layer(examples: Examples, run: Run) -> None:
+    folder, _ = examples["digits"]
+    data = ROOT / "examples/digits/eval.npz"
+    record = run("evaluate", folder, "--data", data, "--layers", "--json").record
+    layers = record["layers"]["layers"]
+    assert layers[0]["op"] == "input" and layers[-1]["tensor"] == "logits"
+    assert record["layers"]["output_db"] == pytest.approx(record["sqnr_db"], abs=1.0)
+    assert layers[-1]["accumulated_db"] == pytest.approx(record["sqnr_db"])
+    assert all(layer["accumulated_db"] > 20 and layer["alone_db"] > 25 for layer in layers[1:])
+    text = run("evaluate", folder, "--data", data, "--layers").stdout
+    assert "worst channel" in text and ("hint: " in text or "no layer stands out" in text)
+
+
+def test_build_reports_what_quantization_did_to_layers(run: Run, model: Path, tmp_path: Path) -> None:
+    data = ("--calibrate", model.parent / "calib.npz", "--output", tmp_path / "net")
+    record = run("build", model, *data, "--layers", "--json").record
+    assert [layer["op"] for layer in record["layer_fidelity"]["layers"]] == ["input", "fully_connected", "softmax"]
+    assert "layer_fidelity" not in run("build", model, *data, "--json").record
+
+
 def test_run_writes_real_values_and_integers(examples: Examples, run: Run, tmp_path: Path) -> None:
     folder, done = examples["digits"]
     data = ROOT / "examples/digits/eval.npz"

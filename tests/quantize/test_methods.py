@@ -151,7 +151,7 @@ def test_equalization_keeps_the_function_and_evens_out_channels() -> None:
     graph = separable_network(rng)
     samples = {"x": rng.normal(size=(20, 8, 8, 3)).astype(np.float32)}
     before = channel_statistics(graph, samples)
-    equal = equalize(graph, before).check()
+    equal = equalize(graph, before)[0].check()
     output = graph.outputs[0]
     assert np.allclose(evaluate(graph, samples)[output], evaluate(equal, samples)[output], rtol=1e-3, atol=1e-3)
     after = channel_statistics(equal, samples)
