@@ -87,6 +87,7 @@ class _Reader:
         self.problems: list[str] = []
         self.hints: list[str] = []
         self.opsets = {o.domain or "ai.onnx": o.version for o in model.opset_import}
+        self.read_names = {name for node in model.graph.node for name in node.input}
         self.integers = IntegerTensors(path.name)
 
     @property
@@ -94,6 +95,7 @@ class _Reader:
         return self.builder.graph
 
     def read(self, outputs: list[str]) -> Graph:
+        self.read_names.update(outputs or (value.name for value in self.model.graph.output))
         self._check_opset()
         self._read_initializers()
         self._read_inputs()
@@ -334,6 +336,9 @@ class _NodeImporter:
 
     def output_count(self) -> int:
         return max((i + 1 for i, name in enumerate(self.node.output) if name), default=0)
+
+    def output_used(self, index: int) -> bool:
+        return index < len(self.node.output) and self.node.output[index] in self.reader.read_names
 
     def attr(self, name: str, default: Any = None) -> Any:
         return self.attrs().get(name, default)

@@ -86,6 +86,9 @@ class Importer(Protocol):
     def output_count(self) -> int:
         """How many outputs the ONNX node has, up to the last one that is used."""
 
+    def output_used(self, index: int) -> bool:
+        """Whether anything reads the ONNX node's output `index`."""
+
     def attr(self, name: str, default: Any = None) -> Any: ...
 
     def attrs(self) -> Mapping[str, Any]: ...
@@ -153,6 +156,13 @@ class Operator:
     def output_quant(self, node: Node, graph: Graph) -> QuantParams | str:
         """What the node demands of its output: "observe" its range, "same" parameters as input 0, or fixed parameters."""
         return "observe"
+
+    def state_reach(self, node: Node, inputs: Sequence[Array]) -> float | None:
+        """The largest magnitude of a value inside the node that needs a range; attribute `state_reach` holds it for `quantize`.
+
+        None where there is none such.
+        """
+        return None
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         """The integer node: attributes that are integers only, and new constant inputs by the field's name.

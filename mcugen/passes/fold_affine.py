@@ -12,6 +12,8 @@ from mcugen.graph import Graph, Node, QuantParams
 Array = npt.NDArray[np.float64]
 
 WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected")
+READS_WEIGHTED = (*WEIGHTED, "gru", "lstm", "rnn")
+"""Operators whose input is first multiplied by a matrix that is input 1, with its bias behind it."""
 
 
 def fold_affine(graph: Graph) -> Graph:
@@ -34,7 +36,7 @@ def _step(graph: Graph, node: Node) -> bool:
         _fold_behind(graph, source, node)
         return True
     if (
-        node.op in WEIGHTED
+        node.op in READS_WEIGHTED
         and source.op == "affine"
         and _on_channels(graph, source)
         and not any(node.attrs.get("pads", ()))
@@ -112,7 +114,7 @@ def _replace(
     attrs = dict(base.attrs) | {k: v for k, v in second.attrs.items() if k.startswith("clip_")}
     merged = replace(
         base,
-        inputs=(x, *names),
+        inputs=(x, *names, *base.inputs[3:]),
         outputs=second.outputs,
         origin=tuple(dict.fromkeys((*first.origin, *second.origin))),
         attrs=attrs,

@@ -15,6 +15,7 @@ from mcugen.quantize.calibration import choose_activations, constant_params, obs
 from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.quantizer import QuantizedModel, share_parameters
 from mcugen.quantize.sequential import RoundingOptions, quantize_sequentially
+from mcugen.quantize.states import observe_states
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -51,6 +52,7 @@ def quantize_imported(
 
     Weights keep the model's integers and scales; the samples are not looked at where the model leaves nothing open.
     """
+    graph = observe_states(graph, samples)
     open_names = open_tensors(graph)
     activations = _given(graph)
     if open_names:

@@ -20,6 +20,7 @@ from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, int16_tensors
 from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import INT16_LEVELS, quant_params
 from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
+from mcugen.quantize.states import observe_states
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -83,6 +84,7 @@ def quantize_graph(
     scales: Mapping[str, Array] = {}
     if on["equalize"]:
         graph, scales = equalize(graph, channel_statistics(graph, samples, _part(progress, 0, 15)))
+    graph = observe_states(graph, samples)
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
     int16 = int16_tensors(graph, precision)
