@@ -37,6 +37,7 @@ WEIGHTED_ATTRS = frozenset(
         "act_min",
         "act_max",
         "out_dtype",
+        "weight_format",
     )
 )
 """Any other attribute may change what the sum means."""

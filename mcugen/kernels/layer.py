@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+INT8 = "int8"
+"""Weights as they are, a byte each; other words are those of weight_format.py."""
+
 
 @dataclass(frozen=True)
 class ConvLayer:
@@ -45,6 +48,7 @@ class ConvLayer:
     act_max: int = 127
     in_dtype: str = "int8"
     out_dtype: str = "int8"
+    weight_format: str = INT8
 
     @property
     def wide(self) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import exact_matmul, requantize_output
 from mcugen.graph import Graph, Node, Tensor
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import INT8, ConvLayer
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
 from mcugen.ops.weight_offset import weighted_lowerings
@@ -114,6 +114,7 @@ def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:
         act_max=a["act_max"],
         in_dtype=x.dtype,
         out_dtype=graph.tensors[node.outputs[0]].dtype,
+        weight_format=a.get("weight_format", INT8),
     )
 
 

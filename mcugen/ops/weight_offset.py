@@ -10,6 +10,7 @@ from mcugen.kernels import variants
 from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.int16 import weighted_call
 from mcugen.ops.operator import Lowering
+from mcugen.ops.packed_weights import packed_lowerings
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FIELDS = (
 
 
 def weighted_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Target) -> list[Lowering]:
-    """The plain kernel and its variants, as far as they take the layer's weights.
+    """The plain kernel and its variants, as far as they take the layer's weights, or those of its weights' format.
 
     Weights that leave int8 (int16 in the graph: integers less their zero point) are stored as int8 and an offset for each
     output channel, and run on a kernel of their own.  Layers that read or write int16 have variants of their own, whose OP
@@ -37,6 +38,9 @@ def weighted_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Tar
             Lowering((weighted_call(layer),)),
             *(Lowering((call,)) for call in variants(f"{op}_s16", layer, target)),
         ]
+    packed = packed_lowerings(op, layer, plain, target)
+    if packed:
+        return packed
     if layer.weights.dtype != np.int8:
         return [Lowering((offset_call(layer),))]
     if layer.weights.min(initial=0) < LOWEST_PACKED:

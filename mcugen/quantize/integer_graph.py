@@ -48,3 +48,10 @@ def integer_node(node: Node, graph: Graph, context: QuantContext) -> tuple[Node,
             f"{graph.name}: node '{name}' ({node.op}): no integers stand for its values ({error})",
             hint="its weights, or its values on the calibration data, are of extreme size: look at them in float first",
         ) from None
+
+
+def name_formats(graph: Graph, formats: Mapping[str, str]) -> Graph:
+    """The integer graph with the attribute `weight_format` at the nodes named, whose integers keep to these formats."""
+    result = graph.copy()
+    result.nodes = [n.with_attrs(weight_format=formats[n.name]) if n.name in formats else n for n in graph.nodes]
+    return result

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mcugen.errors import McugenError
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
+from mcugen.weight_format import WEIGHT_FORMATS
 
 INT8 = "int8"
 ACTIVATION_PRECISIONS = ("int16",)
 """How an activation can be held, int8 aside."""
-WEIGHT_PRECISIONS = ("int4", "codebook", "pow2")
+WEIGHT_PRECISIONS = tuple(WEIGHT_FORMATS)
 """How weights can be held, int8 aside."""
+SPARING = ("conv2d", "fully_connected")
+"""Layers whose weights a word for the whole model is for: those of a depthwise convolution are few, and matter much."""
+PACKABLE = (*SPARING, "depthwise_conv2d")
 PRECISIONS = (INT8, *ACTIVATION_PRECISIONS, *WEIGHT_PRECISIONS)
 NAMED = 3
 """How many names an error offers."""
@@ -72,20 +76,23 @@ def _word_fault(words: str) -> str | None:
 def choose_precision(graph: Graph, whole: str = INT8, layers: Mapping[str, str] | None = None) -> Precision:
     """What words of a user mean for a canonical float graph.
 
-    `whole` is one of PRECISIONS and holds for every layer; `layers` gives words by layer, in place of `whole`'s, or of a model
-    input.  int16: the layer's outputs, or the input, are held in int16; a word for weights: the weights of the layer.  A layer
-    goes by its node's name, by the name of an ONNX node that it came from, or by that of a tensor it writes.  Raises
-    McugenError for layers that are not there, and for words that are unknown or that a layer cannot take.
+    `whole` is one of PRECISIONS and holds for every layer, with regard to weights for all but depthwise convolutions; `layers`
+    gives words by layer, in place of `whole`'s, or of a model input.  int16: the layer's outputs, or the input, are held in int16;
+    a word for weights: the weights of the layer.  A layer goes by its node's name, by the name of an ONNX node that it came from,
+    or by that of a tensor it writes.  Raises McugenError for layers that are not there, and for words that are unknown or that a
+    layer cannot take.
     """
     faults = [fault for fault in map(_word_fault, (whole, *(layers or {}).values())) if fault is not None]
     words = {name: _split(whole) for name in (*graph.inputs, *(node.name for node in graph.nodes))}
     known = _known_names(graph)
+    named = set()
     for name, asked in (layers or {}).items():
         parts = _split(asked)
         if name not in known:
             faults.append(f"no layer '{name}'{_nearest(name, known)}")
         for key in known.get(name, ()):
             words[key] = parts
+            named.add(key)
             faults += _misplaced(graph, key, parts)
     if faults:
         raise McugenError(
@@ -99,14 +106,14 @@ def choose_precision(graph: Graph, whole: str = INT8, layers: Mapping[str, str] 
         if "int16" in words[node.name]:
             activations.update(dict.fromkeys(node.outputs, "int16"))
         stored = [word for word in words[node.name] if word in WEIGHT_PRECISIONS]
-        if stored and has_weights(node):
+        if stored and (node.op in SPARING or (node.op in PACKABLE and node.name in named)):
             weights[node.name] = stored[0]
     return Precision(activations, weights)
 
 
 def has_weights(node: Node) -> bool:
-    """Whether the node has weights of its own."""
-    return operator(node.op).weight_input is not None
+    """Whether the node has weights that can be held in fewer bits."""
+    return node.op in PACKABLE
 
 
 def _known_names(graph: Graph) -> dict[str, list[str]]:
@@ -147,6 +154,18 @@ def check_precision(graph: Graph, precision: Precision, *, imported: bool, arith
         raise McugenError(
             f"{graph.name}: the arithmetic '{arithmetic}' is int8 throughout",
             hint="leave `--arithmetic` out, or `--precision` and `--layer-precision`",
+        )
+
+
+def check_formats(graph: Graph, formats: Mapping[str, str], int16: Collection[str]) -> None:
+    """Raise McugenError where a layer with weights in fewer bits reads or writes one of the `int16` tensors."""
+    found = [n for n in graph.nodes if n.name in formats and not {n.inputs[0], *n.outputs}.isdisjoint(int16)]
+    if found:
+        names = ", ".join(f"'{'+'.join(dict.fromkeys(node.origin)) or node.name}'" for node in found[:NAMED])
+        raise McugenError(
+            f"{graph.name}: precision: weights in {formats[found[0].name]} go with int8 activations only, and {names} reads or "
+            "writes int16",
+            hint="give these layers int8 weights with `--layer-precision`, or the tensors int8",
         )
 
 

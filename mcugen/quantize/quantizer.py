@@ -15,8 +15,8 @@ from mcugen.ops.operator import clip_bounds
 from mcugen.quantize.calibration import choose_activations, observe
 from mcugen.quantize.equalization import channel_statistics, equalize
 from mcugen.quantize.headroom import observe_tails, range_with_headroom
-from mcugen.quantize.integer_graph import integer_graph
-from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, int16_tensors
+from mcugen.quantize.integer_graph import integer_graph, name_formats
+from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_formats, int16_tensors
 from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import INT16_LEVELS, quant_params
 from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
@@ -88,6 +88,7 @@ def quantize_graph(
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
     int16 = int16_tensors(graph, precision)
+    check_formats(graph, precision.weights, int16)
     activations = choose_activations(graph, histograms, observer_name=plain, int16=int16)
     if observer == "auto" and on["headroom"]:
         activations = share_parameters(graph, activations | activations_with_headroom(graph, samples, int16))
@@ -105,8 +106,9 @@ def quantize_graph(
         row_values=row_values,
     )
     chosen = spread_samples(samples, count)
-    rounded = quantize_sequentially(graph, activations, chosen, options, _part(progress, 40, PERCENT))
-    integer = integer_graph(rounded.graph, activations, rounded.weights)
+    formats = precision.weights
+    rounded = quantize_sequentially(graph, activations, chosen, options, _part(progress, 40, PERCENT), formats=formats)
+    integer = name_formats(integer_graph(rounded.graph, activations, rounded.weights), formats)
     return QuantizedModel(integer, rounded.graph, activations, rounded.weights, tuple(rounded.notes), scales)
 
 

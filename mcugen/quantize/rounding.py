@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.quantize.grid import INT8_GRID, Grid
+
 Array = npt.NDArray[Any]
 
-LIMIT = 127
 SHRINKS = (1.0, 0.97, 0.94, 0.91, 0.88, 0.84, 0.8)
 
 
-def plain_rounding(weights: Array, scales: Array) -> Array:
-    """The nearest integers in [-127, 127]."""
-    return np.clip(np.rint(weights / scales[..., None]), -LIMIT, LIMIT)
+def plain_rounding(weights: Array, scales: Array, grid: Grid = INT8_GRID) -> Array:
+    """The nearest integers of the grid."""
+    return grid.nearest(weights / scales[..., None])
 
 
 def quadratic_error(integers: Array, scales: Array, weights: Array, hessian: Array) -> Array:
@@ -31,7 +32,7 @@ def quadratic_error(integers: Array, scales: Array, weights: Array, hessian: Arr
     return np.asarray(np.einsum("gok,gok->go", d @ hessian, d))
 
 
-def error_feedback(weights: Array, scales: Array, hessian: Array) -> Array:
+def error_feedback(weights: Array, scales: Array, hessian: Array, grid: Grid = INT8_GRID) -> Array:
     """Integers by GPTQ: columns in the order of falling diagonal, each error spread over the columns still free."""
     depth = weights.shape[-1]
     order = np.argsort(-np.diagonal(hessian, axis1=1, axis2=2).round(9), axis=1, kind="stable")
@@ -46,7 +47,7 @@ def error_feedback(weights: Array, scales: Array, hessian: Array) -> Array:
         stop = min(start + block, depth)
         errors = np.zeros((*rows.shape[:2], stop - start))
         for k in range(start, stop):
-            integers[..., k] = np.clip(np.rint(rows[..., k] / scales), -LIMIT, LIMIT)
+            integers[..., k] = grid.nearest_in_column(rows[..., k] / scales, order[:, k])
             error = (rows[..., k] - integers[..., k] * scales) / factor[:, None, k, k]
             rows[..., k + 1 : stop] -= error[..., None] * factor[:, None, k, k + 1 : stop]
             errors[..., k - start] = error
@@ -66,8 +67,10 @@ def _inverse_factor(hessian: Array) -> Array:
     return np.ascontiguousarray(np.linalg.solve(lower, identity)[:, ::-1, ::-1])
 
 
-def descend(integers: Array, scales: Array, weights: Array, hessian: Array, *, sweeps: float) -> Array:
-    """Improve `integers` by single steps of one: in every round each output takes its best step, while one helps.
+def descend(
+    integers: Array, scales: Array, weights: Array, hessian: Array, *, sweeps: float, grid: Grid = INT8_GRID
+) -> Array:
+    """Improve `integers` by single steps along the grid: in every round each output takes its best step, while one helps.
 
     At most `sweeps * depth` rounds.
     """
@@ -75,20 +78,21 @@ def descend(integers: Array, scales: Array, weights: Array, hessian: Array, *, s
     diagonal = np.diagonal(hessian, axis1=1, axis2=2)[:, None, :]
     gradient = ((q * scales[..., None] - weights) @ hessian) * 2
     bend = diagonal * scales[..., None] ** 2
+    up, down = grid.gaps(q)
     groups = np.arange(q.shape[0])[:, None]
     outputs = np.arange(q.shape[1])[None, :]
     for _ in range(max(1, int(sweeps * q.shape[-1]))):
         slope = gradient * scales[..., None]
-        sign = -np.sign(slope)
-        gain = np.abs(slope) - bend
-        gain[np.abs(q + sign) > LIMIT] = -np.inf
+        size = np.where(slope < 0, up, down)
+        gain = (np.abs(slope) - bend * size) * size
         column = gain.argmax(axis=2)
-        best = np.take_along_axis(gain, column[..., None], axis=2)[..., 0]
-        active = best > 1e-9 * np.abs(bend).max()
+        at = (groups, outputs, column)
+        active = gain[at] > 1e-9 * np.abs(bend).max()
         if not active.any():
             break
-        step = np.where(active, sign[groups, outputs, column], 0.0)
-        q[groups, outputs, column] += step
+        step = np.where(active, -np.sign(slope[at]) * size[at], 0.0)
+        q[at] += step
+        up[at], down[at] = grid.gaps_at(q[at], at)
         gradient += 2 * (step * scales)[..., None] * hessian[groups, column]
     return q
 

@@ -19,6 +19,7 @@ from mcugen.quantize import rounding
 from mcugen.quantize.bias_correction import correct_bias
 from mcugen.quantize.integer_graph import integer_node
 from mcugen.quantize.layer_data import input_rows, sample_positions, weight_matrix
+from mcugen.quantize.low_bits import integer_dtype, plain_weights, round_to_format
 from mcugen.quantize.reconstruction import FOLDS, Moments, damped, error_after, fit_weights, moments, shrunk
 
 Array = npt.NDArray[Any]
@@ -79,14 +80,17 @@ def quantize_sequentially(
     progress: Progress | None = None,
     *,
     fixed: Mapping[str, tuple[Array, Array]] | None = None,
+    formats: Mapping[str, str] | None = None,
 ) -> Rounded:
     """Choose integer weights and biases in execution order; `samples` are the calibration inputs.
 
-    `fixed` gives weights by node name that are chosen already.  A graph that mixes its batch axis with others takes one sample
-    at a time and has no samples to stack: its weights are left to plain rounding.
+    `fixed` gives weights by node name that are chosen already, `formats` weight formats other than int8.  A graph that mixes its
+    batch axis with others takes one sample at a time and has no samples to stack: its weights are left to plain rounding.
     """
+    formats = formats or {}
     result = Rounded(graph.copy(), dict(fixed or {}))
     if not is_batchable(graph):
+        result.weights.update(plain_weights(graph, activations, formats))
         return result
     wanted: dict[str, Array] = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
     integers: dict[str, Array] = {}
@@ -100,7 +104,8 @@ def quantize_sequentially(
         wanted.update(zip(node.outputs, outputs, strict=True))
         if node.op in FITTED and node.name not in result.weights:
             x = node.inputs[0]
-            _round_node(result, node, activations, wanted[x], integers[x], options, seed=i)
+            word = formats.get(node.name)
+            _round_node(result, node, activations, wanted[x], integers[x], options, seed=i, word=word)
         integers.update(_integer_outputs(result, result.graph.nodes[i], activations, integers))
         for name in node.inputs:
             if last[name] == i and name in integers:
@@ -210,12 +215,9 @@ def _layer_problem(
     )
 
 
-def _round_layer(problem: LayerProblem, options: RoundingOptions) -> tuple[Array, Array, Array, float | None]:
-    """Integers [groups, outputs, depth], scales and bias [groups, outputs], and the damping of the fit."""
-    weights, dead, m = problem.weights, problem.dead, problem.moments
-    damping = None
-    if options.fit and problem.rows >= FEWEST_ROWS_PER_WEIGHT * weights.shape[-1]:
-        weights, damping = fit_weights(weights, m)
+def _round_to_int8(problem: LayerProblem, weights: Array, options: RoundingOptions) -> tuple[Array, Array]:
+    """Integers [groups, outputs, depth] in [-127, 127] and scales [groups, outputs]."""
+    dead, m = problem.dead, problem.moments
     peak = np.abs(weights).max(axis=2)
     grown = peak / np.maximum(np.abs(problem.weights).max(axis=2), 1e-300)
     scales = np.where(dead, problem.scales, problem.scales * np.where(grown > 0, grown, 1))
@@ -230,6 +232,26 @@ def _round_layer(problem: LayerProblem, options: RoundingOptions) -> tuple[Array
     )
     if options.sweeps:
         q = rounding.descend(q, scales, weights, hessian, sweeps=options.sweeps)
+    return q, scales
+
+
+def _round_layer(
+    problem: LayerProblem, options: RoundingOptions, word: str | None
+) -> tuple[Array, Array, Array, float | None]:
+    """Integers [groups, outputs, depth], scales and bias [groups, outputs], and the damping of the fit."""
+    weights, dead, m = problem.weights, problem.dead, problem.moments
+    damping = None
+    if options.fit and problem.rows >= FEWEST_ROWS_PER_WEIGHT * weights.shape[-1]:
+        weights, damping = fit_weights(weights, m)
+    if word is None:
+        q, scales = _round_to_int8(problem, weights, options)
+    else:
+        hessian = damped(shrunk(m), options.damping)
+        smallest = np.where(dead, problem.scales, problem.smallest_scales)
+        q, scales = round_to_format(
+            weights, hessian, word, smallest_scales=smallest, feedback=options.feedback, sweeps=options.sweeps
+        )
+        scales = np.where(dead, problem.scales, scales)
     q = np.where(dead[..., None], 0, q)
     bias = problem.bias
     if options.bias:
@@ -247,12 +269,13 @@ def _round_node(
     options: RoundingOptions,
     *,
     seed: int,
+    word: str | None,
 ) -> None:
     graph = result.graph
     problem = _layer_problem(node, graph, activations, x_wanted, x_integers, options, seed=seed)
-    q, scales, bias, damping = _round_layer(problem, options)
+    q, scales, bias, damping = _round_layer(problem, options, word)
     result.weights[node.name] = (
-        q.reshape(graph.tensors[node.inputs[1]].shape).astype(np.int8),
+        q.reshape(graph.tensors[node.inputs[1]].shape).astype(integer_dtype(word)),
         scales.reshape(-1),
     )
     change = np.concatenate([q * scales[..., None] - problem.weights, (bias - problem.bias)[..., None]], axis=2)

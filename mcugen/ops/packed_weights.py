@@ -1,0 +1,55 @@
+"""Layers whose weights are stored in fewer bits than int8: kernels that take them as stored."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from mcugen.kernels import variants
+from mcugen.kernels.layer import INT8, ConvLayer
+from mcugen.ops.operator import Lowering
+from mcugen.program import Array, KernelCall
+from mcugen.weight_format import PackedWeights, pack_weights
+
+if TYPE_CHECKING:
+    from mcugen.targets import Target
+
+FIELDS = (
+    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
+    "dilation_w", "pad_top", "pad_left", "groups", "in_zero_point", "out_zero_point", "act_min", "act_max",
+)  # fmt: skip
+CYCLES_PER_MAC = 10.0
+CYCLES_PER_INDEXED_MAC = 13.0
+CYCLES_PER_OUTPUT = 40.0
+
+
+def packed_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Target) -> list[Lowering]:
+    """The kernels for the layer's weight format, the plain one first; none where the weights are int8 or off their grid."""
+    packed = None if layer.weight_format == INT8 else pack_weights(layer.weights, layer.weight_format)
+    if packed is None:
+        return []
+    first = packed_call(layer, packed, plain)
+    return [Lowering((first,)), *(Lowering((call,)) for call in variants(f"packed_{op}", layer, target))]
+
+
+def packed_call(layer: ConvLayer, packed: PackedWeights, plain: KernelCall) -> KernelCall:
+    """The call that takes every shape, in place of `plain`."""
+    short = packed.table.itemsize == 1
+    constants: dict[str, Array] = {"codes" if short else "index": packed.codes, "table": packed.table}
+    if packed.factors is not None:
+        constants["factors"] = packed.factors
+    constants |= {"bias": layer.bias, "multiplier": layer.multiplier}
+    if layer.needs_shift:
+        constants["shift"] = layer.shift
+    name = "conv2d_s8_w4" if short else "conv2d_s8_indexed"
+    outputs = layer.out_h * layer.out_w * layer.out_c
+    per_mac = CYCLES_PER_MAC if short else CYCLES_PER_INDEXED_MAC
+    return dataclasses.replace(
+        plain,
+        function=f"mcugen_{name}",
+        headers=(f"{name}.h",),
+        params={field: int(getattr(layer, field)) for field in FIELDS},
+        constants=constants,
+        cycles=layer.macs * per_mac + outputs * CYCLES_PER_OUTPUT,
+        code_bytes=400,
+    )
