@@ -62,3 +62,13 @@ def matmul_lean_cycles(steps: int, threes: int, twos: int, pixels: int) -> float
     three = 25 * steps + 1.5 * _turns(steps, 8) + 45
     two = 19 * steps + 1.5 * _turns(steps, 4) + 36
     return (73 + threes * three + twos * two) * ((pixels + 1) // 2)
+
+
+def matvec_int4_cycles(steps: int, fours: int, ones: int) -> float:
+    """One call of `mcugen_matvec_int4_s8_dsp`, `steps` groups of 8 inputs."""
+    return 86 + fours * (42 * steps + _turns(steps, 2) + 42) + ones * (18 * steps + 31)
+
+
+def column_int4_cycles(steps: int) -> float:
+    """One call of `mcugen_column_int4_s8_dsp` for `steps` groups of 4 inputs."""
+    return 40 + 18.0 * steps

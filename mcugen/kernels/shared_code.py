@@ -7,6 +7,7 @@ from types import MappingProxyType
 SIZES = MappingProxyType(
     {
         "mcugen_average_pixel_s8_dsp": 928,
+        "mcugen_column_int4_s8_dsp": 74,
         "mcugen_column_pairs_s8_dsp": 166,
         "mcugen_column_rows_s8_dsp": 174,
         "mcugen_column_s8_dsp": 158,
@@ -26,6 +27,7 @@ SIZES = MappingProxyType(
         "mcugen_matmul_s8_dsp": 1198,
         "mcugen_matmul_s8_scalar": 364,
         "mcugen_matvec_direct_s8_dsp": 934,
+        "mcugen_matvec_int4_s8_dsp": 558,
         "mcugen_matvec_plain_s8_dsp": 728,
         "mcugen_matvec_s8_dsp": 858,
         "mcugen_matvec_s8_scalar": 416,
