@@ -28,6 +28,26 @@ static MCUGEN_INLINE int8_t mcugen_gru_narrow(int32_t state)
     return (int8_t)mcugen_ssat8((state + 128) >> 8);
 }
 
+/* The part of the state that the reset gate lets through. */
+static MCUGEN_INLINE void mcugen_gru_reset(const int16_t *table, int32_t hidden, const int16_t *gate,
+                                           const int8_t *narrow, int8_t *reset)
+{
+    for (int32_t j = 0; j < hidden; ++j) {
+        const int32_t passed = mcugen_sigmoid_q15(table, gate[j]) * narrow[j];
+        reset[j] = (int8_t)mcugen_ssat8((passed + (1 << 14)) >> 15);
+    }
+}
+
+/* sums: the input's products, to which is added what the reset gate lets through of the state's. */
+static MCUGEN_INLINE void mcugen_gru_reset_behind(const int16_t *table, int32_t hidden, int32_t clip,
+                                                  const int16_t *gate, const int16_t *from_state, int16_t *sums)
+{
+    for (int32_t j = 0; j < hidden; ++j) {
+        const int32_t passed = (mcugen_sigmoid_q15(table, gate[j]) * from_state[j] + (1 << 14)) >> 15;
+        sums[j] = mcugen_gate_sum(sums[j] + passed, clip);
+    }
+}
+
 /* The new state of every unit from the sums of its gates z and h. */
 static MCUGEN_INLINE void mcugen_gru_units(const int16_t *table, int32_t hidden, const int16_t *sums, int16_t *state,
                                            int8_t *narrow)
@@ -63,15 +83,9 @@ static MCUGEN_INLINE void mcugen_gru_s8(const struct mcugen_gru_s8 *p, const int
         if (p->linear_before_reset) {
             mcugen_gate_sums(&input, x, NULL, NULL, 2 * hidden, hidden, 32768, sums + 2 * hidden);
             mcugen_gate_sums(NULL, NULL, &fed_back, narrow, 2 * hidden, hidden, 32768, apart);
-            for (int32_t j = 0; j < hidden; ++j) {
-                const int32_t passed = (mcugen_sigmoid_q15(p->tanh, sums[hidden + j]) * apart[j] + (1 << 14)) >> 15;
-                sums[2 * hidden + j] = mcugen_gate_sum(sums[2 * hidden + j] + passed, p->clip);
-            }
+            mcugen_gru_reset_behind(p->tanh, hidden, p->clip, sums + hidden, apart, sums + 2 * hidden);
         } else {
-            for (int32_t j = 0; j < hidden; ++j) {
-                const int32_t passed = mcugen_sigmoid_q15(p->tanh, sums[hidden + j]) * narrow[j];
-                reset[j] = (int8_t)mcugen_ssat8((passed + (1 << 14)) >> 15);
-            }
+            mcugen_gru_reset(p->tanh, hidden, sums + hidden, narrow, reset);
             mcugen_gate_sums(&input, x, &fed_back, reset, 2 * hidden, hidden, p->clip, sums + 2 * hidden);
         }
         mcugen_gru_units(p->tanh, hidden, sums, state, narrow);

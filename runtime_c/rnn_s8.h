@@ -19,6 +19,14 @@ struct mcugen_rnn_s8 {
     const int8_t *initial_state;
 };
 
+/* The new state of every unit from its sum. */
+static MCUGEN_INLINE void mcugen_rnn_units(const int16_t *table, int32_t hidden, const int16_t *sums, int8_t *state)
+{
+    for (int32_t j = 0; j < hidden; ++j) {
+        state[j] = (int8_t)mcugen_ssat8((mcugen_tanh_q15(table, sums[j], 7) + 128) >> 8);
+    }
+}
+
 static MCUGEN_INLINE void mcugen_rnn_s8(const struct mcugen_rnn_s8 *p, const int8_t *in, int8_t *out, void *scratch)
 {
     const struct mcugen_gate_product input = {p->in_weights, p->in_bias, p->in_multiplier, p->in_shift, p->in_c};
@@ -32,9 +40,7 @@ static MCUGEN_INLINE void mcugen_rnn_s8(const struct mcugen_rnn_s8 *p, const int
     for (int32_t step = 0; step < p->steps; ++step) {
         const int32_t t = p->reverse ? p->steps - 1 - step : step;
         mcugen_gate_sums(&input, in + (ptrdiff_t)t * p->in_c, &fed_back, state, 0, p->hidden, p->clip, sums);
-        for (int32_t j = 0; j < p->hidden; ++j) {
-            state[j] = (int8_t)mcugen_ssat8((mcugen_tanh_q15(p->tanh, sums[j], 7) + 128) >> 8);
-        }
+        mcugen_rnn_units(p->tanh, p->hidden, sums, state);
         if (p->sequence || step == p->steps - 1) {
             mcugen_copy_state(state, out + (p->sequence ? (ptrdiff_t)t * p->hidden : 0), p->hidden);
         }

@@ -31,6 +31,7 @@ SIZES = MappingProxyType(
         "mcugen_matvec_plain_s8_dsp": 728,
         "mcugen_matvec_s8_dsp": 858,
         "mcugen_matvec_s8_scalar": 416,
+        "mcugen_gates_s8_dsp": 488,
         "mcugen_max_pixel_s8_dsp": 326,
         "mcugen_strip_s8_scalar": 354,
         "mcugen_window_bytes_s8_scalar": 678,

@@ -106,6 +106,7 @@ class Gru(RecurrentOperator):
             plain,
             params={**plain.params, "linear_before_reset": int(behind)},
             scratch=(10 if behind else 8) * hidden + (1 if behind else 2) * hidden,
+            code_bytes=1200,
         )
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
 

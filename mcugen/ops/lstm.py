@@ -89,7 +89,8 @@ class Lstm(RecurrentOperator):
             plain,
             params={**plain.params, "cell_bits": int(node.attrs["cell_bits"])},
             constants={**plain.constants} | ({"initial_cell": initial} if np.any(initial) else {}),
-            scratch=10 * hidden + hidden,
+            scratch=11 * hidden,
+            code_bytes=900,
         )
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
 

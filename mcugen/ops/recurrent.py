@@ -338,7 +338,6 @@ def portable_call(op: RecurrentOperator, node: Node, graph: Graph) -> KernelCall
         {"steps": steps, "in_c": depth, "hidden": hidden} | flags,
         constants,
         cycles=steps * (rows * (depth + hidden) * 8.2 + rows * 30.0 + hidden * 160.0),
-        code_bytes=500,
     )
 
 

@@ -62,7 +62,7 @@ class Rnn(RecurrentOperator):
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         plain = portable_call(self, node, graph)
-        call = replace(plain, scratch=3 * plain.params["hidden"])
+        call = replace(plain, scratch=3 * plain.params["hidden"], code_bytes=600)
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
 
     def cases(self) -> Iterator[Case]:

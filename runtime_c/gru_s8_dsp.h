@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gated recurrent unit, one direction, int8 with an int16 state of its own, for cores with the DSP instructions. */
+#ifndef MCUGEN_GRU_S8_DSP_H
+#define MCUGEN_GRU_S8_DSP_H
+
+#include "gates_s8_dsp.h"
+#include "gru_s8.h"
+
+/* As mcugen_gru_s8; weights: the streams of gates_s8_dsp.h, first 2 * hidden rows of both products, then `hidden` rows of both,
+ * or with linear_before_reset of the input's and then of the state's. Up to 3 bytes behind the input are read where in_c is no
+ * multiple of 4. scratch: the columns of input and state; int8 narrow[hidden] filled up to a multiple of 4, without
+ * linear_before_reset also reset[hidden] likewise; int16 state[hidden], sums[3 * hidden] (4 * hidden) and 3 more. */
+struct mcugen_gru_s8_dsp {
+    int32_t steps, in_c, hidden;
+    int32_t reverse, sequence;
+    int32_t clip;
+    int32_t linear_before_reset;
+    const uint32_t *weights;
+    const int16_t *tanh;
+    const int16_t *initial_state;
+};
+
+static MCUGEN_INLINE void mcugen_gru_s8_dsp(const struct mcugen_gru_s8_dsp *p, const int8_t *in, int8_t *out,
+                                            void *scratch)
+{
+    const int32_t hidden = p->hidden;
+    const int32_t padded = (hidden + 3) / 4 * 4;
+    const int32_t words = mcugen_gate_column_words(p->in_c);
+    const int32_t state_words = mcugen_gate_column_words(hidden);
+    uint32_t *const column = (uint32_t *)scratch;
+    uint32_t *const state_column = column + words;
+    int8_t *const narrow = (int8_t *)(state_column + state_words);
+    int8_t *const reset = narrow + padded;
+    int16_t *const state = (int16_t *)(void *)(p->linear_before_reset ? reset : reset + padded);
+    int16_t *const sums = state + hidden;
+    int16_t *const fresh = sums + 2 * hidden;
+    int16_t *const apart = fresh + hidden;
+    mcugen_gate_clear(column, words + state_words);
+    for (int32_t j = 0; j < hidden; ++j) {
+        state[j] = (int16_t)(p->initial_state ? p->initial_state[j] : 0);
+        narrow[j] = mcugen_gru_narrow(state[j]);
+    }
+    for (int32_t step = 0; step < p->steps; ++step) {
+        const int32_t t = p->reverse ? p->steps - 1 - step : step;
+        mcugen_gate_column(in + (ptrdiff_t)t * p->in_c, column, p->in_c);
+        mcugen_gate_column(narrow, state_column, hidden);
+        /* Rows that fill up a block are written behind the sums, where the next sums take their place. */
+        const uint32_t *weights =
+            mcugen_gate_sums_dsp(p->weights, 2 * hidden, column, words, state_column, state_words, sums);
+        mcugen_gate_clip(sums, 2 * hidden, p->clip);
+        if (p->linear_before_reset) {
+            weights = mcugen_gate_sums_dsp(weights, hidden, column, words, column, 0, fresh);
+            mcugen_gate_sums_dsp(weights, hidden, state_column, state_words, column, 0, apart);
+            mcugen_gru_reset_behind(p->tanh, hidden, p->clip, sums + hidden, apart, fresh);
+        } else {
+            mcugen_gru_reset(p->tanh, hidden, sums + hidden, narrow, reset);
+            mcugen_gate_column(reset, state_column, hidden);
+            mcugen_gate_sums_dsp(weights, hidden, column, words, state_column, state_words, fresh);
+            mcugen_gate_clip(fresh, hidden, p->clip);
+        }
+        mcugen_gru_units(p->tanh, hidden, sums, state, narrow);
+        if (p->sequence || step == p->steps - 1) {
+            mcugen_copy_state(narrow, out + (p->sequence ? (ptrdiff_t)t * hidden : 0), hidden);
+        }
+    }
+}
+
+#endif /* MCUGEN_GRU_S8_DSP_H */
