@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,14 @@ from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 
 Array = npt.NDArray[Any]
+class Rows(Protocol):
+    """Samples `[N, ...]` of one input, float32: an array, or what reads them from a file when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Array: ...
+
+
 Run = Callable[[Node, Sequence[Array]], list[Array]]
 
 BATCH_BYTES = 1 << 26
@@ -28,7 +36,7 @@ def reference(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] 
     return _collect(graph, inputs, keep, lambda node, arrays: operator(node.op).reference(node, arrays))
 
 
-def evaluate_batches(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str]) -> Iterator[dict[str, Array]]:
+def evaluate_batches(graph: Graph, inputs: Mapping[str, Rows], *, keep: Sequence[str]) -> Iterator[dict[str, Array]]:
     """As `evaluate`, batch by batch."""
     yield from _batches(graph, inputs, keep, lambda node, arrays: operator(node.op).evaluate(node, arrays))
 
@@ -62,7 +70,7 @@ def _collect(graph: Graph, inputs: Mapping[str, Array], keep: Sequence[str] | No
     return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
 
-def _batches(graph: Graph, inputs: Mapping[str, Array], keep: Sequence[str], run: Run) -> Iterator[dict[str, Array]]:
+def _batches(graph: Graph, inputs: Mapping[str, Rows], keep: Sequence[str], run: Run) -> Iterator[dict[str, Array]]:
     samples = len(next(iter(inputs.values())))
     largest = max(graph.tensors[name].size for name in graph.activations())
     step = max(1, min(samples, BATCH_BYTES // (largest * 8))) if is_batchable(graph) else 1

@@ -5,26 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.errors import CalibrationError
-from mcugen.execute import evaluate_batches
+from mcugen.execute import Rows, evaluate_batches
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
+from mcugen.quantize.sample_files import FileRows, FolderRows, StreamedSamples, stored_rows
 from mcugen.quantize.ranges import INT16_LEVELS, Histogram, observer, quant_params
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
+Stored = TypeVar("Stored", Array, FileRows | FolderRows)
+Ready = TypeVar("Ready")
 
 BINS = 2048
 SYNTHETIC_SAMPLES = 32
 
 
-def load_samples(graph: Graph, source: str | Path | Mapping[str, Array] | Array | Iterable[Any]) -> dict[str, Array]:
+Source = str | Path | Mapping[str, Array] | Array | Iterable[Any]
+
+
+def open_samples(graph: Graph, source: Source) -> dict[str, Rows]:
+    """As `load_samples`, but large files are left on disk and read as samples are asked for.
+
+    .npy and .npz (compressed ones by way of a temporary file) and folders; what is read is checked then.
+    """
+    if isinstance(source, Mapping) and all(isinstance(rows, StreamedSamples) for rows in source.values()):
+        return dict(source)
+    if not isinstance(source, (str, Path)):
+        return dict(load_samples(graph, source))
+    path = Path(source)
+    stored = _readable(path, lambda: stored_rows(graph, path))
+    if stored is None:
+        return dict(load_samples(graph, source))
+    return _by_input(graph, stored, path.name, _streamed)
+
+
+def load_samples(graph: Graph, source: Source) -> dict[str, Array]:
     """Samples by input name, float32 `[N, ...]`, from an .npz, an .npy, a folder of .npy, arrays, or an iterable of samples.
 
     Arrays are named as the model's inputs; a model with one input also takes the array `x`.  Raises CalibrationError with the
@@ -38,6 +60,13 @@ def load_samples(graph: Graph, source: str | Path | Mapping[str, Array] | Array 
         arrays, where = {"x": source}, "samples"
     else:
         arrays, where = _stack(graph, source), "samples"
+    return _by_input(graph, arrays, where, _checked)
+
+
+def _by_input(
+    graph: Graph, arrays: Mapping[str, Stored], where: str, check: Callable[[Graph, str, Stored, str], Ready]
+) -> dict[str, Ready]:
+    """What `check` makes of each input's array; all inputs are there and have as many samples."""
     if len(graph.inputs) == 1 and graph.inputs[0] not in arrays and "x" in arrays:
         arrays = {graph.inputs[0]: arrays["x"]}
     missing = [name for name in graph.inputs if name not in arrays]
@@ -46,7 +75,7 @@ def load_samples(graph: Graph, source: str | Path | Mapping[str, Array] | Array 
             f"{where}: no array for input {', '.join(repr(n) for n in missing)}; it holds {', '.join(sorted(arrays)) or 'nothing'}",
             hint="name the arrays as the model's inputs; a model with one input also takes the array 'x'",
         )
-    samples = {name: _checked(graph, name, arrays[name], where) for name in graph.inputs}
+    samples = {name: check(graph, name, arrays[name], where) for name in graph.inputs}
     counts = {name: len(array) for name, array in samples.items()}
     if len(set(counts.values())) > 1:
         raise CalibrationError(
@@ -57,7 +86,7 @@ def load_samples(graph: Graph, source: str | Path | Mapping[str, Array] | Array 
 
 
 def _load_files(graph: Graph, path: Path) -> dict[str, Array]:
-    try:
+    def load() -> dict[str, Array]:
         if path.is_dir():
             files = {p.stem: np.load(p, allow_pickle=False) for p in sorted(path.glob("*.npy"))}
             if not files:
@@ -69,6 +98,14 @@ def _load_files(graph: Graph, path: Path) -> dict[str, Array]:
             return _stack(graph, files.values())
         loaded = np.load(path, allow_pickle=False)
         return {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+
+    return _readable(path, load)
+
+
+def _readable(path: Path, read: Callable[[], Ready]) -> Ready:
+    """What `read` gives; raises CalibrationError where the files are not what they should be."""
+    try:
+        return read()
     except FileNotFoundError:
         raise CalibrationError(
             f"{path}: no such file", hint="give an .npz, an .npy or a folder of .npy files"
@@ -79,6 +116,8 @@ def _load_files(graph: Graph, path: Path) -> dict[str, Array]:
             f"{path.name}: not a readable .npz or .npy file ({reason})",
             hint="write it with numpy.savez(path, x=samples)",
         ) from None
+    except CalibrationError:
+        raise
     except Exception as error:  # zipfile and zlib raise their own errors on damaged archives
         raise CalibrationError(
             f"{path.name}: not a readable .npz or .npy file ({type(error).__name__})",
@@ -104,6 +143,22 @@ def _stack(graph: Graph, samples: Iterable[Any]) -> dict[str, Array]:
 
 
 def _checked(graph: Graph, name: str, array: Array, where: str) -> Array:
+    tail = _tail(graph, name, array, where)
+    result = array.astype(np.float32).reshape(len(array), *tail)
+    bad = int(result.size - np.count_nonzero(np.isfinite(result)))
+    if bad:
+        raise CalibrationError(
+            f"{where}: array '{name}' holds {bad} values that are NaN or infinite", hint="remove these samples"
+        )
+    return result
+
+
+def _streamed(graph: Graph, name: str, rows: FileRows | FolderRows, where: str) -> Rows:
+    return StreamedSamples(rows, _tail(graph, name, rows, where), f"{where}: array '{name}'")
+
+
+def _tail(graph: Graph, name: str, array: Array | FileRows | FolderRows, where: str) -> tuple[int, ...]:
+    """The shape of one sample; raises CalibrationError where the array's shape or type is not the input's."""
     shape = graph.tensors[name].shape
     tail = shape[1:] if shape[:1] == (1,) else shape
     if array.dtype.kind not in "fiub" or array.dtype.kind == "b":
@@ -121,13 +176,7 @@ def _checked(graph: Graph, name: str, array: Array, where: str) -> Array:
         raise CalibrationError(
             f"{where}: array '{name}' holds no sample", hint="a hundred samples of what the model will see are enough"
         )
-    result = array.astype(np.float32).reshape(len(array), *tail)
-    bad = int(result.size - np.count_nonzero(np.isfinite(result)))
-    if bad:
-        raise CalibrationError(
-            f"{where}: array '{name}' holds {bad} values that are NaN or infinite", hint="remove these samples"
-        )
-    return result
+    return tail
 
 
 def synthetic_samples(graph: Graph) -> dict[str, Array]:
@@ -140,7 +189,7 @@ def synthetic_samples(graph: Graph) -> dict[str, Array]:
     }
 
 
-def observe(graph: Graph, samples: Mapping[str, Array], *, progress: Progress | None = None) -> dict[str, Histogram]:
+def observe(graph: Graph, samples: Mapping[str, Rows], *, progress: Progress | None = None) -> dict[str, Histogram]:
     """The histogram of every activation over the samples; two passes, memory bounded by one batch."""
     names = graph.activations()
     total = 2 * len(next(iter(samples.values())))
