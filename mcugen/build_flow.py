@@ -19,7 +19,7 @@ from mcugen.graph import Graph
 from mcugen.layer_fidelity import study_layers
 from mcugen.package import Package
 from mcugen.pipeline import Compiled, Quantized
-from mcugen.quantize.calibration import load_samples
+from mcugen.quantize.calibration import open_samples
 from mcugen.report.json_report import json_text
 from mcugen.report.units import bytes_text
 from mcugen.run.toolchain import Compiler, find_cross_compiler, find_host_compiler
@@ -98,7 +98,7 @@ def prepare(
     dump = dump or Dump(None)
     graph = verbs.load(model, shapes=options.shape, outputs=options.outputs)
     dump.graph("float.txt", graph)
-    samples = None if options.calibrate is None else load_samples(graph, options.calibrate)
+    samples = None if options.calibrate is None else open_samples(graph, options.calibrate)
     pruned: Graph | Pruned = graph
     if options.prune is not None or options.prune_channels is not None:
         pruned = verbs.prune(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.errors import VerificationFailed
-from mcugen.execute import evaluate, reference
+from mcugen.execute import Rows, evaluate, reference
 from mcugen.graph import Graph
 from mcugen.package import Package
 from mcugen.run.host import HostModel
@@ -56,7 +56,7 @@ def sqnr_db(signal: Array, result: Array) -> float:
 def evaluate_package(
     package: Package,
     model: HostModel,
-    samples: Mapping[str, Array],
+    samples: Mapping[str, Rows],
     labels: Array | None,
     *,
     progress: Progress | None = None,

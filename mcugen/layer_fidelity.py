@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.channel_map import ChannelMap
-from mcugen.execute import evaluate, evaluate_changed, is_batchable, reference
+from mcugen.execute import Rows, evaluate, evaluate_changed, is_batchable, reference
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
@@ -104,7 +104,7 @@ def study_layers(
     original: Graph,
     integer: Graph,
     channels: Mapping[str, ChannelMap],
-    samples: Mapping[str, Array],
+    samples: Mapping[str, Rows],
     *,
     progress: Progress | None = None,
 ) -> LayerStudy:
@@ -142,7 +142,7 @@ def _compared(original: Graph, integer: Graph) -> dict[str, Node | None]:
     return tensors
 
 
-def _chunks(graph: Graph, samples: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+def _chunks(graph: Graph, samples: Mapping[str, Rows]) -> Iterator[dict[str, Array]]:
     size = CHUNK if is_batchable(graph) else 1
     for start in range(0, len(next(iter(samples.values()))), size):
         yield {name: array[start : start + size] for name, array in samples.items()}

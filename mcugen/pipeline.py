@@ -20,7 +20,7 @@ from mcugen.emit.folder import write_folder
 from mcugen.emit.render import render
 from mcugen.errors import DoesNotFit
 from mcugen.evaluation import quantize_input
-from mcugen.execute import reference
+from mcugen.execute import Rows, reference
 from mcugen.graph import Graph
 from mcugen.graph_file import EPOCH, graph_bytes
 from mcugen.onnx_reader import read_onnx
@@ -36,10 +36,12 @@ from mcugen.passes.use_tflite_arithmetic import use_tflite_arithmetic
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Buffer, Program
 from mcugen.quantize.calibration import synthetic_samples
+from mcugen.quantize.data_checks import check_data
 from mcugen.quantize.imported import import_notes, is_imported, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_precision, precision_report
 from mcugen.quantize.quantizer import quantize_graph, share_parameters
+from mcugen.quantize.sample_files import hold
 from mcugen.report.json_report import build_report, json_text
 from mcugen.report.memory import memory_svg
 from mcugen.targets import Target, load_target
@@ -70,6 +72,8 @@ class Quantized:
     """What the stages report of themselves, by stage; part of the build's report."""
     channels: Mapping[str, ChannelMap] = field(default_factory=dict)
     """How the integer graph's channels stand for the float graph's, where they differ."""
+    sample_count: int = 0
+    """How many samples it was calibrated on; `samples` holds fewer where they were streamed from disk."""
 
     @property
     def integer_samples(self) -> dict[str, Array]:
@@ -90,7 +94,7 @@ def canonical(graph: Graph) -> Graph:
 
 def quantize(
     graph: Graph,
-    samples: Mapping[str, Array] | None = None,
+    samples: Mapping[str, Rows] | None = None,
     *,
     observer: str = "auto",
     effort: str = "default",
@@ -110,7 +114,9 @@ def quantize(
     """
     imported = is_imported(graph)
     check_precision(graph, precision, imported=imported, arithmetic=arithmetic)
-    data = samples if samples is not None else (random_samples if imported else synthetic_samples)(graph)
+    data: Mapping[str, Rows] = (
+        samples if samples is not None else (random_samples if imported else synthetic_samples)(graph)
+    )
     step = _staged(progress, "quantize")
     if imported:
         model = quantize_imported(graph, data, observer=observer, progress=step)
@@ -129,10 +135,13 @@ def quantize(
         facts["precision"] = precision_report(model.source, precision)
     options = {"observer": observer, "effort": effort, "arithmetic": arithmetic}
     notes = tuple(import_notes(graph)) if imported else ()
+    warnings = () if imported or samples is None else tuple(check_data(graph, data))
+    held = hold(data)
     synthetic = samples is None and (bool(notes) or not imported)
     original = float_graph or graph
     channels = channel_maps(original, integer, pruned=kept, scales=model.scales, live=live)
-    return Quantized(integer, original, data, synthetic, notes, options, facts, channels)
+    count = len(next(iter(data.values())))
+    return Quantized(integer, original, held, synthetic, (*notes, *warnings), options, facts, channels, count)
 
 
 def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

@@ -21,8 +21,9 @@ from mcugen.plan.schedule import Goal
 from mcugen.prune.channels import choose_channels, remove_channels
 from mcugen.prune.magnitude import prune_weights
 from mcugen.prune.report import PruneReport, prune_report
-from mcugen.quantize.calibration import load_samples
+from mcugen.quantize.calibration import load_samples, open_samples
 from mcugen.quantize.precision import Precision, choose_precision
+from mcugen.quantize.sample_files import hold
 from mcugen.simulation import Simulation
 from mcugen.targets import Target
 from mcugen.verification import Verification, verification_vectors
@@ -74,7 +75,7 @@ def prune(
     `scope` is global or layer, for `weights`.  With samples the biases are corrected to keep each layer's mean.  Raises
     McugenError for fractions outside [0, 1), and CalibrationError where the samples do not fit the model's inputs.
     """
-    data = None if samples is None else load_samples(graph, samples)
+    data = None if samples is None else hold(open_samples(graph, samples))
     result, keep = graph, None
     if channels is not None:
         keep = choose_channels(graph, channels, data)
@@ -104,7 +105,7 @@ def quantize(
     """
     pruned = graph if isinstance(graph, Pruned) else None
     real = graph if isinstance(graph, Graph) else graph.graph
-    data = None if samples is None else load_samples(real, samples)
+    data = None if samples is None else open_samples(real, samples)
     if isinstance(precision, str):
         precision = choose_precision(real, precision, layer_precision)
     quantized = pipeline.quantize(
@@ -218,7 +219,7 @@ def evaluate(
     Labels `[N]` (negative: unknown) come from `labels`, or from the array `y` of an .npz.  Raises CalibrationError.
     """
     package = as_package(folder)
-    samples = load_samples(package.float_graph, data)
+    samples = open_samples(package.float_graph, data)
     known = stored_labels(data) if labels is None else np.asarray(labels)
     count = len(next(iter(samples.values())))
     if known is not None and known.shape != (count,):
@@ -234,7 +235,7 @@ def evaluate(
 def evaluate_layers(folder: str | Path | Package, data: Samples, *, progress: Progress | None = None) -> LayerStudy:
     """What quantization did to every layer of a built folder, on data; raises CalibrationError where it does not fit."""
     package = as_package(folder)
-    samples = load_samples(package.float_graph, data)
+    samples = open_samples(package.float_graph, data)
     step = None if progress is None else lambda done, total: progress("layers", done, total)
     return study_layers(package.float_graph, package.graph, package.channels, samples, progress=step)
 

@@ -15,8 +15,8 @@ from mcugen.execute import Rows, evaluate_batches
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
-from mcugen.quantize.sample_files import FileRows, FolderRows, StreamedSamples, stored_rows
 from mcugen.quantize.ranges import INT16_LEVELS, Histogram, observer, quant_params
+from mcugen.quantize.sample_files import FileRows, FolderRows, StreamedSamples, stored_rows
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -76,7 +76,7 @@ def _by_input(
             hint="name the arrays as the model's inputs; a model with one input also takes the array 'x'",
         )
     samples = {name: check(graph, name, arrays[name], where) for name in graph.inputs}
-    counts = {name: len(array) for name, array in samples.items()}
+    counts = {name: len(arrays[name]) for name in samples}
     if len(set(counts.values())) > 1:
         raise CalibrationError(
             f"{where}: the inputs have different numbers of samples: {counts}",

@@ -2,7 +2,7 @@
 
 The bias of a layer with a batch normalization folded into it is there to centre and scale what the layer sees: with data of
 the right normalisation the outputs before the activation lie around zero, and the weighted inputs vary about as much as the
-biases do.  The bounds are geometric means between what fifteen trained networks show on their own data and what they show on the
+biases do.  The bounds are geometric means between what fourteen trained networks show on their own data and what they show on the
 same data times 255 and divided by it.
 """
 
@@ -77,7 +77,9 @@ def check_data(graph: Graph, samples: Mapping[str, Rows]) -> list[str]:
     for name in graph.inputs:
         values = some[name].astype(np.float64)
         if np.ptp(values) == 0:
-            found.append(f"input '{name}' has the value {values.flat[0]:g} throughout the calibration data; give real samples")
+            found.append(
+                f"input '{name}' has the value {values.flat[0]:g} throughout the calibration data; give real samples"
+            )
             continue
         found += _outliers(name, samples[name])
         complaint = _normalisation(graph, some, name)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.channel_map import STEPS_PER_OCTAVE
-from mcugen.execute import evaluate_batches
+from mcugen.execute import Rows, evaluate_batches
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
@@ -251,7 +251,7 @@ def _replace(graph: Graph, node: Node, place: int, data: Array) -> None:
 
 
 def channel_statistics(
-    graph: Graph, samples: Mapping[str, Array], progress: Callable[[int, int], None] | None = None
+    graph: Graph, samples: Mapping[str, Rows], progress: Callable[[int, int], None] | None = None
 ) -> ChannelStatistics:
     """Statistics of all activations over the samples, with headroom for unseen ones; one pass."""
     names = [name for name in graph.activations() if graph.tensors[name].shape]

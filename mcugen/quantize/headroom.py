@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.execute import evaluate_batches
+from mcugen.execute import Rows, evaluate_batches
 from mcugen.graph import Graph
 
 Array = npt.NDArray[Any]
 
 PEAKS_PER_SAMPLE = 0.1
 FEWEST_PEAKS = 5
+MOST_PEAKS = 1000
 CANDIDATES = 121
 REACH = 12.0
 
@@ -37,7 +38,7 @@ class Tails:
     elements: int
 
 
-def observe_tails(graph: Graph, samples: Mapping[str, Array], names: Sequence[str]) -> dict[str, Tails]:
+def observe_tails(graph: Graph, samples: Mapping[str, Rows], names: Sequence[str]) -> dict[str, Tails]:
     """The tails of the named activations over the samples; one pass, memory bounded by one batch."""
     count = len(next(iter(samples.values())))
     kept = peak_count(count) + 1
@@ -74,7 +75,7 @@ def range_with_headroom(tails: Tails, levels: int = LEVELS) -> tuple[float, floa
 
 def peak_count(samples: int) -> int:
     """How many of a tensor's values over that many samples count as its tail."""
-    return max(FEWEST_PEAKS, int(samples * PEAKS_PER_SAMPLE))
+    return min(max(FEWEST_PEAKS, int(samples * PEAKS_PER_SAMPLE)), MOST_PEAKS)
 
 
 def _bound(ordered: Array, tails: Tails, levels: int, *, other: float) -> float:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.execute import Rows
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.fake_quantize import activation_params
 from mcugen.quantize.calibration import choose_activations, constant_params, observe
 from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.quantizer import QuantizedModel, share_parameters
+from mcugen.quantize.sample_files import hold
 from mcugen.quantize.sequential import RoundingOptions, quantize_sequentially
 from mcugen.quantize.states import observe_states
 
@@ -46,7 +48,7 @@ def open_layers(graph: Graph) -> list[str]:
 
 
 def quantize_imported(
-    graph: Graph, samples: Mapping[str, Array], *, observer: str = "auto", progress: Progress | None = None
+    graph: Graph, samples: Mapping[str, Rows], *, observer: str = "auto", progress: Progress | None = None
 ) -> QuantizedModel:
     """The integer graph of a model that names parameters: those, and for the rest the ranges and fits of the samples.
 
@@ -65,7 +67,7 @@ def quantize_imported(
     weights = imported_weights(graph)
     if not open_layers(graph):
         return QuantizedModel(integer_graph(graph, activations, weights), graph, activations, weights)
-    rounded = quantize_sequentially(graph, activations, samples, RoundingOptions(), progress, fixed=weights)
+    rounded = quantize_sequentially(graph, activations, hold(samples), RoundingOptions(), progress, fixed=weights)
     integer = integer_graph(rounded.graph, activations, rounded.weights)
     return QuantizedModel(integer, rounded.graph, activations, rounded.weights, tuple(rounded.notes))
 

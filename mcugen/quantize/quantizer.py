@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.execute import Rows
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
@@ -58,7 +59,7 @@ class QuantizedModel:
 
 def quantize_graph(
     graph: Graph,
-    samples: Mapping[str, Array],
+    samples: Mapping[str, Rows],
     *,
     observer: str = "auto",
     effort: str = "default",
@@ -120,7 +121,7 @@ def _part(progress: Progress | None, first: int, last: int) -> Progress | None:
     return lambda done, total: report(first + (last - first) * done // max(1, total), PERCENT)
 
 
-def spread_samples(samples: Mapping[str, Array], count: int) -> dict[str, Array]:
+def spread_samples(samples: Mapping[str, Rows], count: int) -> dict[str, Array]:
     """At most `count` samples, evenly spread over those given."""
     total = len(next(iter(samples.values())))
     index = np.unique(np.linspace(0, total - 1, min(count, total)).astype(int))
@@ -138,7 +139,7 @@ def observed_tensors(graph: Graph) -> list[str]:
 
 
 def activations_with_headroom(
-    graph: Graph, samples: Mapping[str, Array], int16: Collection[str] = ()
+    graph: Graph, samples: Mapping[str, Rows], int16: Collection[str] = ()
 ) -> dict[str, QuantParams]:
     """Parameters of the observed tensors, with headroom for unseen samples; `int16`: those held so."""
     producers = graph.producers()

@@ -6,6 +6,7 @@ import shutil
 import struct
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.errors import CalibrationError
+from mcugen.execute import Rows
 from mcugen.graph import Graph
 
 Array = npt.NDArray[Any]
@@ -119,6 +121,17 @@ def stored_rows(graph: Graph, path: Path) -> dict[str, FileRows | FolderRows] | 
     return {name.removesuffix(".npy"): _member_rows(path, name) for name in names}
 
 
+def hold(samples: Mapping[str, Rows]) -> dict[str, Array]:
+    """The samples as arrays: all that are in memory already, of streamed ones as many as fit `STREAM_BYTES`, evenly spread."""
+    arrays = {name: rows for name, rows in samples.items() if isinstance(rows, np.ndarray)}
+    if len(arrays) == len(samples):
+        return arrays
+    total = len(next(iter(samples.values())))
+    size = sum(rows[0:1].nbytes for rows in samples.values())
+    index = np.unique(np.linspace(0, total - 1, max(1, min(total, STREAM_BYTES // size))).astype(int))
+    return {name: rows[index] for name, rows in samples.items()}
+
+
 def _is_large(rows: FileRows | FolderRows) -> bool:
     return int(np.prod(rows.shape, dtype=np.int64)) * 4 > STREAM_BYTES
 
@@ -138,7 +151,7 @@ def _folder_rows(graph: Graph, paths: list[Path]) -> dict[str, FileRows | Folder
 
 
 def _npy_rows(path: Path) -> FileRows:
-    file = path.open("rb")  # the rows keep it open
+    file = path.open("rb")
     return replace(_header(file), file=file, offset=file.tell())
 
 
@@ -164,7 +177,7 @@ def _member_rows(path: Path, name: str) -> FileRows:
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(name)
         if info.compress_type != zipfile.ZIP_STORED:
-            file = tempfile.TemporaryFile()
+            file = tempfile.TemporaryFile()  # noqa: SIM115
             with archive.open(info) as stream:
                 shutil.copyfileobj(stream, file, COPY_BYTES)
             file.seek(0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.execute import evaluate_batches
+from mcugen.execute import Rows, evaluate_batches
 from mcugen.graph import Graph
 from mcugen.ops import operator
 from mcugen.ops.operator import Operator
@@ -16,7 +16,7 @@ from mcugen.ops.operator import Operator
 Array = npt.NDArray[Any]
 
 
-def observe_states(graph: Graph, samples: Mapping[str, Array]) -> Graph:
+def observe_states(graph: Graph, samples: Mapping[str, Rows]) -> Graph:
     """The graph with `state_reach` in the attributes of every node that has such values; the same graph where none has."""
     nodes = [node for node in graph.nodes if type(operator(node.op)).state_reach is not Operator.state_reach]
     if not nodes:

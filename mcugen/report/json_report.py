@@ -40,7 +40,7 @@ def build_report(
         },
         "constants": sum(step.call.weight_bytes for step in program.steps),
         "calibration": {
-            "samples": len(next(iter(quantized.samples.values()))),
+            "samples": quantized.sample_count,
             "synthetic": quantized.synthetic,
         },
         "notes": list(quantized.notes),
