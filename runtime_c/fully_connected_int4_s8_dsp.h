@@ -32,7 +32,7 @@ static MCUGEN_INLINE void mcugen_fully_connected_int4_s8_dsp(const struct mcugen
         .column = column,
         .column_end = column + 4 * steps,
         .out = out,
-        .correction = mcugen_column_int4_s8_dsp(in, column, 2 * steps, 2),
+        .correction = mcugen_column_int4_s8_dsp(in, column, 2 * steps, 1),
         .zero_point = p->out_zero_point,
     };
     mcugen_matvec_int4_s8_dsp(&m);

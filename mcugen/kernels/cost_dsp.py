@@ -72,3 +72,8 @@ def matvec_int4_cycles(steps: int, fours: int, ones: int) -> float:
 def column_int4_cycles(steps: int) -> float:
     """One call of `mcugen_column_int4_s8_dsp` for `steps` groups of 4 inputs."""
     return 40 + 18.0 * steps
+
+
+def matmul_int4_cycles(steps: int, threes: int, twos: int) -> float:
+    """One call of `mcugen_matmul_int4_s8_dsp` for a pair of pixels, `steps` groups of 8 inputs."""
+    return 80 + threes * (51 * steps + 1.5 * _turns(steps, 2) + 50) + twos * (42 * steps + 40)

@@ -14,7 +14,7 @@ from running import Case, device_compilers, run_on_device, run_on_host
 from variants import extreme_layers, variant_cases
 
 from mcugen.fixed_point import quantize_multiplier
-from mcugen.kernels import fully_connected_int4_dsp
+from mcugen.kernels import conv2d_int4_dsp, fully_connected_int4_dsp
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_int4_dsp import int4_requantization
 from mcugen.targets import load_target
@@ -52,13 +52,34 @@ def fully_connected_cases() -> list[Case]:
     rng = np.random.default_rng(31)
     layers = [
         int4_layer(rng, channels=(depth, out_c))
-        for depth in (*range(1, 18), 31, 32, 33, 100)
+        for depth in (*range(1, 10), 15, 16, 17, 33, 100)
         for out_c in (1, 3, 4, 5, 8, 11)
     ]
     return variant_cases(fully_connected_int4_dsp, [*layers, *int4_extremes(rng, channels=(19, 6))], rng)
 
 
-MAKERS = pytest.mark.parametrize("make", [fully_connected_cases])
+SHAPES: list[dict[str, Any]] = [
+    {"size": (1, 5), "kernel": (1, 1)},
+    {"size": (5, 4), "kernel": (3, 3), "padding": (1, 1, 1, 1)},
+    {"size": (6, 5), "kernel": (3, 3), "stride": (2, 2), "padding": (0, 0, 1, 1)},
+    {"size": (1, 9), "kernel": (1, 5)},
+    {"size": (4, 5), "kernel": (2, 3)},
+    {"size": (6, 7), "kernel": (3, 2), "dilation": (1, 2), "padding": (1, 2, 1, 0)},
+]
+
+
+def convolution_cases() -> list[Case]:
+    rng = np.random.default_rng(33)
+    layers = [
+        int4_layer(rng, channels=(in_c, 2 + (index + in_c) % 7), **shape)
+        for index, shape in enumerate(SHAPES)
+        for in_c in (1, 3, 8, 13)
+    ]
+    layers.append(int4_layer(rng, size=(3, 3), channels=(40, 9)))
+    return variant_cases(conv2d_int4_dsp, [*layers, *int4_extremes(rng, channels=(18, 5), size=(1, 3))], rng)
+
+
+MAKERS = pytest.mark.parametrize("make", [fully_connected_cases, convolution_cases])
 
 
 @MAKERS
@@ -83,3 +104,4 @@ def test_layers_outside_the_kernels_range_are_left_to_others(change: str) -> Non
     elif change == "fine multiplier":
         layer = dataclasses.replace(layer, multiplier=layer.multiplier + np.int32(1))
     assert not list(fully_connected_int4_dsp.candidates(layer, target))
+    assert not list(conv2d_int4_dsp.candidates(layer, target))
