@@ -121,6 +121,11 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
 @click.option("--flash", type=SIZE, help="Limit of flash, e.g. 64K.")
 @click.option("--ram", type=SIZE, help="Limit of the arena in RAM, e.g. 20K.")
 @click.option("--cycles", type=COUNT, help="Limit of modelled cycles of an inference, e.g. 5M.")
+@click.option(
+    "--input-rows/--no-input-rows",
+    default=None,
+    help="Take the input row by row, NAME_push_row (default: where --ram asks for it).",
+)
 @click.option("--prune", type=FRACTION, help="Fraction of weights to zero.")
 @click.option("--prune-scope", type=click.Choice(SCOPES), default="global", show_default=True, help="Of --prune.")
 @click.option("--prune-channels", type=FRACTION, help="Fraction of channels to remove.")

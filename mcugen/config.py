@@ -53,6 +53,7 @@ class BuildOptions:
     flash: int | None = None
     ram: int | None = None
     cycles: int | None = None
+    input_rows: bool | None = None
     prune: float | None = None
     prune_scope: str = "global"
     prune_channels: float | None = None
@@ -64,7 +65,7 @@ class BuildOptions:
 
     @property
     def goal(self) -> Goal:
-        return Goal(self.optimize, self.flash, self.ram, self.cycles)
+        return Goal(self.optimize, self.flash, self.ram, self.cycles, self.input_rows)
 
     def for_report(self) -> dict[str, Any]:
         """What was asked for, as plain data that is the same on every machine: files by their names alone."""

@@ -64,11 +64,12 @@ class Package:
 
     @property
     def interface(self) -> ModelInterface:
-        ports = tuple(
+        inputs, outputs = (
             tuple((name, self.graph.tensors[name].nbytes) for name in names)
             for names in (self.graph.inputs, self.graph.outputs)
         )
-        return ModelInterface(self.name, *ports)
+        rows = self.report.get("input_rows") or {}
+        return ModelInterface(self.name, inputs, outputs, int(rows.get("rows", 0)))
 
     @property
     def sources(self) -> list[Path]:

@@ -219,9 +219,7 @@ def check_fits(program: Program, target: Target, goal: Goal) -> None:
     if ram is not None and program.arena_size > ram:
         raise DoesNotFit(
             f"{program.name} does not fit: it needs {program.arena_size} bytes of RAM, the limit is {ram}; {_peak(program)}",
-            hint="a smaller input or fewer channels in that layer help most"
-            if goal.ram is not None
-            else f"`--ram {ram}` trades speed for memory; a smaller input or fewer channels in that layer help most",
+            hint="; ".join(filter(None, [program.advice, _trade(goal, ram), SMALLER])),
         )
     flash = goal.flash if goal.flash is not None else target.budget.flash
     constants = sum(step.call.weight_bytes for step in program.steps)
@@ -232,6 +230,13 @@ def check_fits(program: Program, target: Target, goal: Goal) -> None:
         )
 
 
+SMALLER = "a smaller input or fewer channels in that layer help most"
+
+
+def _trade(goal: Goal, ram: int) -> str:
+    return f"`--ram {ram}` trades speed for memory" if goal.ram is None else ""
+
+
 def _peak(program: Program) -> str:
     """The step in which the arena is full, what it holds there, and what was tried against it."""
 
@@ -240,7 +245,11 @@ def _peak(program: Program) -> str:
 
     top = max(range(len(program.steps)), key=lambda i: max((b.offset + b.size + b.tail for b in live(i)), default=0))
     parts = " + ".join(f"{b.name} {b.size}" for b in sorted(live(top), key=lambda b: -b.size))
-    traded = f"; {len(program.notes)} exchanges of kernels for smaller ones went before" if program.notes else ""
+    kernels = len(program.notes) - len(program.regions)
+    traded = f"; {kernels} exchanges of kernels for smaller ones went before" if kernels else ""
+    if program.regions:
+        spans = ", ".join(f"{region.first} to {region.last}" for region in program.regions)
+        traded += f"; layers {spans} run row by row already" + (", as does the input" if program.input_rows else "")
     return f"the peak is at step {top} '{program.steps[top].name}' ({parts}, as far as they do not share){traded}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +106,60 @@ class Step:
     comment: str
     macs: int
     origin: tuple[str, ...]
+    repeats: int = 1
+    """How often the call is made in a run: once for every block of rows in a region that runs row by row."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A byte of a buffer, counted from its start."""
+
+    buffer: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class RowOp:
+    """What is done in a region that runs row by row.
+
+    "call": step `step` makes `size` bytes of rows at `write` of the rows at `reads`.  "move": `size` bytes move from
+    `reads[0]` down to `write`.  "fill": `size` bytes become `value`.  "row": the next row of the model's input arrives at
+    `write`.
+    """
+
+    kind: Literal["call", "move", "fill", "row"]
+    step: int = -1
+    reads: tuple[Place, ...] = ()
+    write: Place = field(kw_only=True)
+    size: int = 0
+    value: int = 0
+
+
+@dataclass(frozen=True)
+class Window:
+    """The rows of a tensor that are held at once: `capacity` of `height`, `row_bytes` each; `shared` has no bytes of its own."""
+
+    tensor: str
+    capacity: int
+    height: int
+    row_bytes: int
+    shared: bool
+
+
+@dataclass(frozen=True)
+class RowRegion:
+    """Steps `first` to `last`, run row by row: `ops` in the order of `events` (indices into ops).
+
+    `input` is the model input that arrives row by row, `state` the 4 bytes that then keep the position between two rows.
+    """
+
+    first: int
+    last: int
+    ops: tuple[RowOp, ...]
+    events: tuple[int, ...]
+    windows: tuple[Window, ...]
+    input: str | None = None
+    state: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -135,3 +190,12 @@ class Program:
     """What was traded to keep the limits, for the report."""
     weights_section: str | None = None
     arena_section: str | None = None
+    regions: tuple[RowRegion, ...] = ()
+    """What runs row by row."""
+    advice: str = ""
+    """An option that would need less RAM, where a limit is not kept."""
+
+    @property
+    def input_rows(self) -> RowRegion | None:
+        """The region that takes the model's input row by row, if there is one."""
+        return next((region for region in self.regions if region.input is not None), None)

@@ -15,7 +15,7 @@ from mcugen.errors import VerificationFailed
 from mcugen.execute import reference
 from mcugen.graph import Graph
 from mcugen.package import Package
-from mcugen.run.host import HostModel
+from mcugen.run.host import HostModel, TraceRecord
 from mcugen.run.toolchain import find_host_compiler
 
 Array = npt.NDArray[Any]
@@ -209,6 +209,18 @@ def _compare(
     )
 
 
+def _joined(records: Sequence[TraceRecord], report: Mapping[str, Any]) -> Iterator[TraceRecord]:
+    """The trace with the rows of each layer that runs row by row together, in the order of the layers."""
+    regions = report.get("row_regions", [])
+    inside = {step for region in regions for step in range(region["first"], region["last"] + 1)}
+    parts: dict[int, list[bytes]] = {}
+    for step, _, data in records:
+        if step in inside:
+            parts.setdefault(step, []).append(data)
+    yield from ((step, 0, b"".join(parts[step])) for step in sorted(parts))
+    yield from (record for record in records if record[0] not in inside)
+
+
 def compare_layers(package: Package, traced: HostModel, sample: Mapping[str, Array], vector: int) -> int:
     """Compare every layer's tensor for one sample; the number of values compared."""
     graph = package.graph
@@ -218,7 +230,7 @@ def compare_layers(package: Package, traced: HostModel, sample: Mapping[str, Arr
     rows = [np.ascontiguousarray(sample[n]).reshape(1, -1).view(np.int8) for n in graph.inputs]
     compared = 0
     last_step = {name: i for i, layer in enumerate(layers) for name in layer["writes"]}
-    for step, output, data in traced.trace(rows):
+    for step, output, data in _joined(traced.trace(rows), package.report):
         name = layers[step]["writes"][output]
         if last_step[name] != step:
             continue  # written in parts: whole after its last step

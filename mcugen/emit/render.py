@@ -9,7 +9,8 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.emit.view import CTYPES, c_numbers, model_view, runtime_files
+from mcugen.emit.numbers import c_numbers
+from mcugen.emit.view import CTYPES, model_view, runtime_files
 from mcugen.program import Port, Program
 from mcugen.resources import resource_folder
 

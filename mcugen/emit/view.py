@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen import __version__
+from mcugen.emit.numbers import LINE, c_float, c_literal, c_numbers
+from mcugen.emit.row_view import input_rows_view, region_views, row_step_view
 from mcugen.program import KernelCall, Operand, Port, Program, Step
 from mcugen.resources import resource_folder
 
@@ -26,7 +29,6 @@ CTYPES = {
     "int32": "int32_t",
     "uint32": "uint32_t",
 }
-LINE = 120
 ALWAYS = ""
 """The condition that always holds."""
 INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"', re.MULTILINE)
@@ -63,37 +65,18 @@ class ConstantPool:
         return self.by_content[key].name
 
 
-def c_numbers(values: Iterable[Any], indent: str = "    ") -> str:
-    """Integers as comma-separated C literals, wrapped."""
-    lines, line = [], indent
-    for value in values:
-        item = c_literal(int(value)) + ", "
-        if len(line) + len(item) > LINE:
-            lines.append(line.rstrip())
-            line = indent
-        line += item
-    return "\n".join([*lines, line.rstrip().rstrip(",")])
-
-
-def c_literal(value: int) -> str:
-    """An integer in a form that has its value in C (INT32_MIN has no literal)."""
-    if value == -(2**31):
-        return "(-2147483647 - 1)"
-    return f"{value}u" if value > 2**31 - 1 else str(value)
-
-
-def c_float(value: float) -> str:
-    """A float literal with all the digits of a float32."""
-    text = f"{np.float32(value):.9g}"
-    return text + ("f" if any(c in text for c in ".en") else ".0f")
-
-
 def model_view(program: Program, target_name: str) -> dict[str, Any]:
     """The dictionary that every template sees as `model`."""
     c = program.name
     pool = ConstantPool(c)
     headers: dict[str, set[str]] = {"mcugen.h": {ALWAYS}}
     steps = [_step_view(program, step, index, pool, headers) for index, step in enumerate(program.steps)]
+    regions = region_views(program)
+    if regions:
+        headers["row_stream.h"] = {ALWAYS}
+    for region in regions:
+        for index in range(region["first"], region["last"] + 1):
+            steps[index] |= row_step_view(program, steps[index], region)
     constants = list(pool.by_content.values())
     return {
         "name": c,
@@ -109,6 +92,8 @@ def model_view(program: Program, target_name: str) -> dict[str, Any]:
         "inputs": _port_views(program, "input", program.inputs),
         "outputs": _port_views(program, "output", program.outputs),
         "steps": steps,
+        "regions": regions,
+        "input_rows": input_rows_view(program),
         "macs": sum(step.macs for step in program.steps),
         "headers": [{"name": name, "condition": _any(headers[name])} for name in sorted(headers)],
         "shared": _shared(program),
@@ -179,8 +164,14 @@ def _step_view(
         "comment": step.comment,
         "branches": branches,
         "arguments": ", ".join(["&params", *pointers, scratch]),
+        "scratch": scratch,
+        "rows": False,
+        "region": None,
         # the whole tensor, also where the call writes a part of it
-        "outputs": [{"offset": offsets[o.buffer], "size": o.size} for o in step.outputs],
+        "outputs": [
+            {"offset": offsets[o.buffer] + o.offset - begin, "size": o.size}
+            for o, begin in zip_longest(step.outputs, step.call.output_offsets[: len(step.outputs)], fillvalue=0)
+        ],
     }
 
 

@@ -16,7 +16,19 @@ from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
 from mcugen.ops.int16 import any_wide, element_bytes, place_distance
-from mcugen.ops.operator import Case, Cost, Importer, Lowering, Operator, QuantContext, Spec, apply_clip, output_attrs
+from mcugen.ops.operator import (
+    Case,
+    Cost,
+    Importer,
+    Lowering,
+    Operator,
+    QuantContext,
+    RowWindow,
+    Spec,
+    apply_clip,
+    image_rows,
+    output_attrs,
+)
 from mcugen.ops.weighted import float_bias, integer_parameters, round_weights
 from mcugen.program import KernelCall
 
@@ -98,6 +110,10 @@ class Affine(Operator):
             op = "depthwise_conv2d_s16" if layer.wide else "depthwise_conv2d"
             found += [Lowering((c,)) for c in variants(op, layer, target)]
         return found
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        even = node.attrs["axis"] != 1 or graph.tensors[node.inputs[1]].size == 1
+        return RowWindow() if even and image_rows(node, graph) is not None else None
 
     def cost(self, node: Node, graph: Graph) -> Cost:
         size = graph.tensors[node.outputs[0]].size

@@ -15,8 +15,8 @@ from mcugen.kernels import variants
 from mcugen.kernels.pool_dsp import pool_overlap
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.int16 import any_wide, element_bytes
-from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, output_attrs
-from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, tap_counts, taps
+from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, RowWindow, apply_clip, output_attrs
+from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, pool_rows, tap_counts, taps
 from mcugen.ops.reduce import import_reduction
 from mcugen.ops.refusal import refusal
 from mcugen.ops.window import pad_image, windows
@@ -119,6 +119,10 @@ class AveragePool2d(PoolOperator):
             Lowering((call,)),
             *(Lowering((c,)) for c in variants(self.name if suffix == "s8" else "average_pool2d_s16", call, target)),
         ]
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        """None where rows have divisors of their own."""
+        return None if len(node.inputs) > 3 else pool_rows(node, node.attrs["in_zero_point"])
 
     def cases(self) -> Iterator[Case]:
         padded = {"kernel": (3, 3), "strides": (2, 2), "pads": (1, 1, 1, 1)}

@@ -13,7 +13,7 @@ from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
 from mcugen.ops.int16 import element_bytes, place_distance
-from mcugen.ops.operator import Importer, Operator, QuantContext
+from mcugen.ops.operator import Importer, Operator, QuantContext, RowWindow, image_rows
 from mcugen.ops.refusal import refusal
 
 Array = npt.NDArray[Any]
@@ -30,6 +30,12 @@ class BinaryOperator(Operator):
 
     int16_inputs: ClassVar[bool] = True
     int16_output: ClassVar[bool] = True
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        """None where an operand is broadcast along the rows, or a constant varies along them."""
+        fixed = [graph.tensors[name].shape for name in node.inputs if graph.is_constant(name)]
+        even = all(len(shape) == 4 and shape[1] == 1 for shape in fixed)
+        return RowWindow() if even and image_rows(node, graph) is not None else None
 
     def batchable(self, node: Node, graph: Graph) -> bool:
         ranks = {len(graph.tensors[name].shape) for name in (*node.inputs[:2], *node.outputs)}

@@ -12,7 +12,7 @@ from mcugen.fixed_point import requantize_output
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels.layer import INT8, ConvLayer
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
+from mcugen.ops.operator import Case, Cost, Importer, Lowering, RowWindow, Spec, apply_clip
 from mcugen.ops.spatial import channels_first, image_input, window_attrs
 from mcugen.ops.weight_offset import weighted_lowerings
 from mcugen.ops.weighted import WeightedOperator
@@ -84,6 +84,9 @@ class Conv2d(WeightedOperator):
         layer = conv_layer(node, graph)
         return weighted_lowerings(self.name, layer, portable_call(layer), target)
 
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        return convolution_rows(node, graph)
+
     def cost(self, node: Node, graph: Graph) -> Cost:
         size = graph.tensors[node.outputs[0]].size
         return Cost(size * int(np.prod(graph.tensors[node.inputs[1]].shape[1:])), size)
@@ -127,6 +130,12 @@ def window_shape(node: Node, x: tuple[int, ...], weights: tuple[int, ...]) -> tu
     strides, dilations, pads = node.attrs["strides"], node.attrs["dilations"], node.attrs["pads"]
     sizes = (output_size(x[1 + i], weights[1 + i], strides[i], dilations[i], pads[i], pads[i + 2]) for i in range(2))
     return (x[0], *sizes, weights[0])
+
+
+def convolution_rows(node: Node, graph: Graph) -> RowWindow:
+    """The rows that a convolution, depthwise or not, walks down."""
+    a, kernel = node.attrs, graph.tensors[node.inputs[1]].shape[1]
+    return RowWindow((kernel - 1) * a["dilations"][0] + 1, a["strides"][0], a["pads"][0], a["in_zero_point"])
 
 
 def conv_layer(node: Node, graph: Graph) -> ConvLayer:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import requantize_output
 from mcugen.graph import Graph, Node, Tensor
-from mcugen.ops.conv2d import conv_case, conv_layer, portable_call, window_shape
-from mcugen.ops.operator import Case, Cost, Lowering, Spec, apply_clip
+from mcugen.ops.conv2d import conv_case, conv_layer, convolution_rows, portable_call, window_shape
+from mcugen.ops.operator import Case, Cost, Lowering, RowWindow, Spec, apply_clip
 from mcugen.ops.weight_offset import weighted_lowerings
 from mcugen.ops.weighted import WeightedOperator
 from mcugen.ops.window import convolve_depthwise
@@ -48,6 +48,9 @@ class DepthwiseConv2d(WeightedOperator):
         layer = conv_layer(node, graph)
         plain = portable_call(layer, "mcugen_depthwise_conv2d_s8", channel_multiplier=layer.out_c // layer.in_c)
         return weighted_lowerings(self.name, layer, plain, target)
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        return convolution_rows(node, graph)
 
     def cost(self, node: Node, graph: Graph) -> Cost:
         size = graph.tensors[node.outputs[0]].size

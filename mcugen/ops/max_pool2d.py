@@ -13,8 +13,8 @@ from mcugen.kernels import variants
 from mcugen.kernels.pool_dsp import pool_overlap
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.int16 import element_bytes
-from mcugen.ops.operator import Case, Importer, Lowering, QuantContext
-from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, taps
+from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, RowWindow
+from mcugen.ops.pool import PoolOperator, pool_case, pool_geometry, pool_rows, taps
 from mcugen.ops.reduce import import_reduction
 from mcugen.ops.window import pad_image, windows
 from mcugen.program import KernelCall
@@ -77,6 +77,9 @@ class MaxPool2d(PoolOperator):
         )
         fast = variants(self.name, call, target) if size == 1 else ()
         return [Lowering((call,)), *(Lowering((c,)) for c in fast)]
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        return pool_rows(node, 127 if node.attrs["minimum"] else -128)
 
     def cases(self) -> Iterator[Case]:
         shapes: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [

@@ -62,6 +62,20 @@ class Lowering:
 
 
 @dataclass(frozen=True)
+class RowWindow:
+    """Which rows (axis 1) of its inputs an operator needs for a row of its output.
+
+    Output row `r` is computed from the `kernel` rows from `r * stride - pad_top` on, of every activation; a row beside the
+    image holds `pad_value` everywhere.
+    """
+
+    kernel: int = 1
+    stride: int = 1
+    pad_top: int = 0
+    pad_value: int = 0
+
+
+@dataclass(frozen=True)
 class Case:
     """A test case of an operator: a small float graph that uses it; inputs are drawn from [low, high]."""
 
@@ -179,6 +193,14 @@ class Operator:
         """All ways to run the integer node on the target; the first is the plain one, always possible."""
         raise NotImplementedError(self.name)
 
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        """How the integer node works its way down the rows of an image; None where it does not.
+
+        With its `pads` above and below taken away, the node on `kernel + (n - 1) * stride` rows must then make `n` rows,
+        the same as on the whole image (see plan.row_blocks).
+        """
+        return None
+
     def cost(self, node: Node, graph: Graph) -> Cost:
         return Cost(elements=sum(graph.tensors[o].size for o in node.outputs))
 
@@ -197,6 +219,14 @@ class Operator:
     def cases(self) -> Iterator[Case]:
         """Test cases: every attribute, and the edges of every kernel's blocking."""
         raise NotImplementedError(self.name)
+
+
+def image_rows(node: Node, graph: Graph) -> int | None:
+    """The height that all activations of a node share, being images [1, H, W, C] like its output; None where not."""
+    shapes = [graph.tensors[n].shape for n in (*node.inputs, *node.outputs) if not graph.is_constant(n)]
+    images = all(len(shape) == 4 and shape[0] == 1 for shape in shapes)
+    heights = {shape[1] for shape in shapes if images}
+    return heights.pop() if len(heights) == 1 else None
 
 
 def clip_bounds(node: Node) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import onnx_type
-from mcugen.ops.operator import Importer, Operator, Spec
+from mcugen.ops.operator import Importer, Operator, RowWindow, Spec
 from mcugen.ops.spatial import channels_first, image_input, window_attrs
 from mcugen.ops.window import output_size
 
@@ -55,6 +55,12 @@ class PoolOperator(Operator):
         n, h, w, c = inputs[0].shape
         out_h, out_w = pooled_size((h, w), dict(node.attrs))
         return [Spec((n, out_h, out_w, c))]
+
+
+def pool_rows(node: Node, pad_value: int) -> RowWindow:
+    """The rows that a pool walks down."""
+    a = node.attrs
+    return RowWindow((a["kernel"][0] - 1) * a["dilations"][0] + 1, a["strides"][0], a["pads"][0], pad_value)
 
 
 def taps(node: Node, graph: Graph) -> int:

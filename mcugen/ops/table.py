@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.kernels import variants
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.operator import Case, Importer, Lowering, Operator, QuantContext, Spec
+from mcugen.ops.operator import Case, Importer, Lowering, Operator, QuantContext, RowWindow, Spec, image_rows
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -160,6 +160,9 @@ class Table(Operator):
             code_bytes=30,
         )
         return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        return None if image_rows(node, graph) is None else RowWindow()
 
     def cases(self) -> Iterator[Case]:
         for function in self.onnx:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops.average_pool2d import AveragePool2d, divisors
-from mcugen.ops.operator import Case, Lowering, QuantContext, integer_bounds
-from mcugen.ops.pool import pool_geometry, taps
+from mcugen.ops.operator import Case, Lowering, QuantContext, RowWindow, integer_bounds
+from mcugen.ops.pool import pool_geometry, pool_rows, taps
 from mcugen.ops.refusal import refusal
 from mcugen.ops.tflite_weighted import tflite_case
 from mcugen.ops.window import pad_image, windows
@@ -65,6 +65,11 @@ class TfliteAveragePool2d(AveragePool2d):
             code_bytes=220,
         )
         return [Lowering((call,))]
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        """None where some taps lie beside the image."""
+        counts = divisors(node, graph.tensors[node.inputs[0]].shape)
+        return pool_rows(node, 0) if counts.min() == int(np.prod(node.attrs["kernel"])) else None
 
     def cases(self) -> Iterator[Case]:
         for case in AveragePool2d().cases():

@@ -5,14 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from mcugen.graph import Graph, Node, Tensor
+from mcugen.graph import Graph, Tensor
 from mcugen.ops import operator
 from mcugen.plan import model as memory
 from mcugen.plan.checker import check_plan
 from mcugen.plan.offsets import plan_offsets
+from mcugen.plan.region_buffers import (
+    ROW_STATE,
+    ROW_STATE_BYTES,
+    Span,
+    extend_lives,
+    program_region,
+    region_extents,
+)
+from mcugen.plan.regions import Region, find_regions
 from mcugen.plan.select import Choice
-from mcugen.program import Branch, KernelCall, Operand, Port, Step
+from mcugen.program import Branch, KernelCall, Operand, Port, RowRegion, Step
 from mcugen.targets import Target
 
 CONSTANT = "@constant"
@@ -30,12 +40,20 @@ class Layout:
     """The arena: buffers with their offsets, and for every tensor without a buffer of its own the one it lies in."""
 
     roots: Mapping[str, str]
+    insets: Mapping[str, int]
+    """Bytes before a tensor in its buffer, where it does not begin there: rows of padding above an image."""
     buffers: tuple[memory.Buffer, ...]
     plan: memory.Plan
     step_nodes: tuple[int, ...]
     """For each step the position of its node among the choices."""
     apart: frozenset[str] = frozenset()
     """Nodes whose output got bytes of its own though it could take the place of an input."""
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the model's input arrives row by row."""
+        return any(region.pushed for region in self.regions)
 
     @property
     def peak(self) -> int:
@@ -61,36 +79,70 @@ class Layout:
 
     @property
     def nodes_at_peak(self) -> list[int]:
-        """Positions of the nodes at whose steps the arena is used to its top."""
-        return sorted({self.step_nodes[step] for step in self.full_steps})
+        """Positions of the nodes at whose steps the arena is used to its top, and of all that run row by row with them."""
+        places = {self.step_nodes[step] for step in self.full_steps}
+        for region in self.regions:
+            whole = range(region.first, region.last + 1)
+            places |= set() if places.isdisjoint(whole) else set(whole)
+        return sorted(places)
 
 
 def lay_out(
-    graph: Graph, choices: Sequence[Choice], target: Target, *, apart: frozenset[str] = frozenset()
+    graph: Graph,
+    choices: Sequence[Choice],
+    target: Target,
+    *,
+    apart: frozenset[str] = frozenset(),
+    pushed: bool = False,
 ) -> Layout:
     """Plan the arena for choices in execution order; the plan is proved by the independent checker.
 
-    The outputs of the nodes named in `apart` do not take the place of an input.
+    The outputs of the nodes named in `apart` do not take the place of an input.  With `pushed` the model's input arrives
+    row by row.
     """
+    regions = find_regions(graph, choices, pushed=pushed)
     roots = _roots(graph, choices, apart)
-    steps = programmed_steps(graph, choices, roots)
-    buffers, overlaps = _buffers(graph, steps, roots, target)
+    for region in regions:
+        for name, home in region.homes.items():
+            roots[name] = roots.get(home, home)
+    insets, extents = region_extents(regions, roots, target.alignment)
+    steps = programmed_steps(graph, choices, roots, insets)
+    buffers, overlaps = _buffers(graph, steps, roots, target, insets, extents, _spans(regions, choices))
     plan = plan_offsets(buffers, overlaps, (), time_limit=SEARCH_SECONDS)
     check_plan(buffers, overlaps, (), plan.offsets, peak=plan.peak)
     nodes = tuple(i for i, choice in enumerate(choices) for _ in choice.lowering.calls)
-    return Layout(roots, tuple(buffers), plan, nodes, apart)
+    return Layout(roots, insets, tuple(buffers), plan, nodes, apart, regions)
 
 
-def settle(graph: Graph, choices: Sequence[Choice], target: Target, *, apart: frozenset[str] = frozenset()) -> Layout:
+def programmed_regions(choices: Sequence[Choice], layout: Layout) -> tuple[RowRegion, ...]:
+    """The parts of the program that run row by row."""
+    spans = _spans(layout.regions, choices)
+    return tuple(program_region(span, layout.roots, layout.insets) for span in spans)
+
+
+def _spans(regions: Sequence[Region], choices: Sequence[Choice]) -> list[Span]:
+    """The regions with the numbers of their steps."""
+    before = list(accumulate((len(choice.lowering.calls) for choice in choices), initial=0))
+    return [Span(region, before[region.first], before[region.last + 1] - 1) for region in regions]
+
+
+def settle(
+    graph: Graph,
+    choices: Sequence[Choice],
+    target: Target,
+    *,
+    apart: frozenset[str] = frozenset(),
+    pushed: bool = False,
+) -> Layout:
     """`lay_out`, with outputs moved out of their inputs' places as long as that makes the arena smaller.
 
     An output in its input's place cannot slide against it, which can cost more than the place saves.
     """
-    best = lay_out(graph, choices, target, apart=apart)
+    best = lay_out(graph, choices, target, apart=apart, pushed=pushed)
     left = best.trials
     while left > 0:
         names = _in_place_near_peak(graph, choices, best)[:left]
-        trials = [lay_out(graph, choices, target, apart=best.apart | {name}) for name in names]
+        trials = [lay_out(graph, choices, target, apart=best.apart | {name}, pushed=pushed) for name in names]
         left -= len(trials)
         better = min(trials, key=_height, default=best)
         if _height(better) >= _height(best):
@@ -109,7 +161,7 @@ def _in_place_near_peak(graph: Graph, choices: Sequence[Choice], layout: Layout)
     found = []
     for step, place in enumerate(layout.step_nodes):
         choice = choices[place]
-        merged = choice.node.outputs[0] in layout.roots and choice.node.name not in layout.apart
+        merged = choice.node.outputs[0] in layout.roots and choice.node.name not in layout.apart and not choice.rows
         if merged and not choice.lowering.view and _shared_input(graph, choice) is not None:
             found.append((min((abs(step - other) for other in full), default=0), choice.node.name))
     return [name for _, name in sorted(found)[:TRIALS]]
@@ -121,7 +173,7 @@ def _roots(graph: Graph, choices: Sequence[Choice], apart: frozenset[str]) -> di
     roots: dict[str, str] = {}
     members: dict[str, list[str]] = {}
     for i, choice in enumerate(choices):
-        source = _shared_input(graph, choice)
+        source = None if choice.rows else _shared_input(graph, choice)
         if source is None or choice.node.name in apart:
             continue
         root = roots.get(source, source)
@@ -149,16 +201,20 @@ def _shared_input(graph: Graph, choice: Choice) -> str | None:
     return node.inputs[index] if fits and same and not constant and len(node.outputs) == 1 else None
 
 
-def programmed_steps(graph: Graph, choices: Sequence[Choice], roots: Mapping[str, str]) -> list[Step]:
-    """The steps of the program, one a kernel call."""
+def programmed_steps(
+    graph: Graph, choices: Sequence[Choice], roots: Mapping[str, str], insets: Mapping[str, int]
+) -> list[Step]:
+    """The steps of the program, one a kernel call, or one for all calls of a node that runs row by row."""
     steps: list[Step] = []
     for choice in choices:
         for part in range(len(choice.lowering.calls)):
-            steps.append(_step(graph, choice, part, roots, len(steps)))
+            steps.append(_step(graph, choice, part, roots, insets, len(steps)))
     return steps
 
 
-def _step(graph: Graph, choice: Choice, part: int, roots: Mapping[str, str], index: int) -> Step:
+def _step(
+    graph: Graph, choice: Choice, part: int, roots: Mapping[str, str], insets: Mapping[str, int], index: int
+) -> Step:
     node, call, parts = choice.node, choice.lowering.calls[part], len(choice.lowering.calls)
     branches = tuple(Branch(condition, lowering.calls[part]) for condition, lowering in choice.branches)
     needed = max(branch.call.scratch for branch in branches)
@@ -167,32 +223,44 @@ def _step(graph: Graph, choice: Choice, part: int, roots: Mapping[str, str], ind
     else:
         reads = [node.inputs[i] for i in call.reads]
     macs = operator(node.op).cost(node, graph).macs // parts
-    inputs = tuple(_operand(graph.tensors[n], roots, o) for n, o in _with_offsets(reads, call.input_offsets))
-    outputs = tuple(_operand(graph.tensors[n], roots, o) for n, o in _with_offsets(node.outputs, call.output_offsets))
+    inputs = tuple(_operand(graph.tensors[n], roots, insets, o) for n, o in _with_offsets(reads, call.input_offsets))
+    outputs = tuple(
+        _operand(graph.tensors[n], roots, insets, o) for n, o in _with_offsets(node.outputs, call.output_offsets)
+    )
     scratch = Operand(f"{SCRATCH}{index}", f"{SCRATCH}{index}", 0, needed, "int8", (needed,)) if needed else None
-    comment = _comment(graph, node, index, macs, call)
-    return Step(node.name, node.op, call, branches, inputs, outputs, scratch, comment, macs, node.origin)
+    comment = _comment(graph, choice, index, macs, call)
+    return Step(
+        node.name, node.op, call, branches, inputs, outputs, scratch, comment, macs, node.origin, choice.repeats
+    )
 
 
 def _with_offsets(names: Sequence[str], offsets: tuple[int, ...]) -> list[tuple[str, int]]:
     return [(name, offsets[i] if i < len(offsets) else 0) for i, name in enumerate(names)]
 
 
-def _operand(tensor: Tensor, roots: Mapping[str, str], offset: int = 0) -> Operand:
+def _operand(tensor: Tensor, roots: Mapping[str, str], insets: Mapping[str, int], offset: int = 0) -> Operand:
     buffer = CONSTANT if tensor.data is not None else roots.get(tensor.name, tensor.name)
-    return Operand(tensor.name, buffer, offset, tensor.nbytes, tensor.dtype, tensor.shape)
+    return Operand(tensor.name, buffer, insets.get(buffer, 0) + offset, tensor.nbytes, tensor.dtype, tensor.shape)
 
 
-def _comment(graph: Graph, node: Node, index: int, macs: int, call: KernelCall) -> str:
+def _comment(graph: Graph, choice: Choice, index: int, macs: int, call: KernelCall) -> str:
+    node = choice.node
     shapes = [list(graph.tensors[n].shape) for n in (node.inputs[0], node.outputs[0])]
     origin = "+".join(dict.fromkeys(node.origin)) or node.name
     work = f", {macs} MACs" if macs else ""
-    text = f"{index}: {origin} ({node.op}, {call.variant}) {shapes[0]} -> {shapes[1]}{work}"
+    rows = f", {choice.rows} of {shapes[1][1]} rows a call" if choice.rows else ""
+    text = f"{index}: {origin} ({node.op}, {call.variant}) {shapes[0]} -> {shapes[1]}{work}{rows}"
     return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")
 
 
 def _buffers(
-    graph: Graph, steps: Sequence[Step], roots: Mapping[str, str], target: Target
+    graph: Graph,
+    steps: Sequence[Step],
+    roots: Mapping[str, str],
+    target: Target,
+    insets: Mapping[str, int],
+    extents: Mapping[str, int],
+    spans: Sequence[Span],
 ) -> tuple[list[memory.Buffer], list[memory.Overlap]]:
     """The arena's buffers with their lives, and the overlaps that the kernels allow."""
     first: dict[str, int] = {roots.get(name, name): -1 for name in graph.inputs}
@@ -214,17 +282,32 @@ def _buffers(
             size[step.scratch.buffer] = step.scratch.size
     for name in graph.outputs:
         last[roots.get(name, name)] = len(steps)  # read after the run: the last step may not write over it
+    windows = {roots.get(n, n) for span in spans for n, t in span.region.schedule.tensors.items() if not t.whole}
+    for name, extent in extents.items():
+        size[name] = extent if name in windows else max(extent, insets.get(name, 0) + size[name])
+    staying = extend_lives(spans, roots, first, last)
+    if any(span.region.pushed for span in spans):
+        first[ROW_STATE], last[ROW_STATE], size[ROW_STATE] = -1, len(steps), ROW_STATE_BYTES
     align = target.alignment
-    buffers = [memory.Buffer(n, max(1, size[n]), first[n], max(last[n], first[n]), align, tail.get(n, 0)) for n in first]
-    return buffers, _overlaps(steps, first, last)
+    buffers = [
+        memory.Buffer(n, max(1, size[n]), first[n], max(last[n], first[n]), align, tail.get(n, 0)) for n in first
+    ]
+    return buffers, _overlaps(steps, first, last, staying)
 
 
-def _overlaps(steps: Sequence[Step], first: Mapping[str, int], last: Mapping[str, int]) -> list[memory.Overlap]:
-    """The distances that hold for every core's kernel, where the input dies in the step that writes the output."""
+def _overlaps(
+    steps: Sequence[Step], first: Mapping[str, int], last: Mapping[str, int], staying: Mapping[int, frozenset[str]]
+) -> list[memory.Overlap]:
+    """The distances that hold for every core's kernel, where the input dies in the step that writes the output.
+
+    `staying`: buffers of a step in a region of rows that outlive each of its calls.
+    """
     rules: list[memory.Overlap] = []
     for index, step in enumerate(steps):
         writer = step.outputs[0].buffer
         for reader in dict.fromkeys(operand.buffer for operand in step.inputs):
+            if not staying.get(index, frozenset()).isdisjoint((reader, writer)):
+                continue
             meets = reader not in (writer, CONSTANT) and last.get(reader) == index and first.get(writer) == index
             distance = _distance(step, reader) if meets and len(step.outputs) == 1 else None
             if distance is not None:
@@ -245,12 +328,13 @@ def _distance(step: Step, reader: str) -> int | None:
     return max(distances)
 
 
-def ports(graph: Graph, names: Sequence[str], roots: Mapping[str, str]) -> tuple[Port, ...]:
+def ports(graph: Graph, names: Sequence[str], layout: Layout) -> tuple[Port, ...]:
     """The model's inputs or outputs with their C names."""
-    return tuple(_port(graph.tensors[name], roots) for name in names)
+    return tuple(_port(graph.tensors[name], layout) for name in names)
 
 
-def _port(tensor: Tensor, roots: Mapping[str, str]) -> Port:
+def _port(tensor: Tensor, layout: Layout) -> Port:
     assert tensor.quant is not None
     identifier = re.sub(r"\W+", "_", tensor.name, flags=re.ASCII).strip("_").lower() or "tensor"
-    return Port(tensor.name, identifier, _operand(tensor, roots), float(tensor.quant.scale), int(tensor.quant.zero_point))
+    operand = _operand(tensor, layout.roots, layout.insets)
+    return Port(tensor.name, identifier, operand, float(tensor.quant.scale), int(tensor.quant.zero_point))

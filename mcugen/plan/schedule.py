@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
 
 from mcugen.graph import Graph
 from mcugen.plan import model as memory
-from mcugen.plan.layout import Layout, lay_out, ports, programmed_steps, settle
+from mcugen.plan.exchange import reduce_ram
+from mcugen.plan.layout import Layout, ports, programmed_regions, programmed_steps, settle
 from mcugen.plan.order import plan_order
+from mcugen.plan.row_checker import check_region
 from mcugen.plan.select import FLASH_WEIGHTS, Choice, alternatives, cheapest, total_cycles, total_flash
+from mcugen.plan.streaming import Planned, Streaming, stream
 from mcugen.program import Buffer, Program
 from mcugen.targets import Target
 
@@ -32,6 +34,8 @@ class Goal:
     flash: int | None = None
     ram: int | None = None
     cycles: int | None = None
+    input_rows: bool | None = None
+    """Whether the model's input arrives row by row; None: where nothing else keeps the limit of RAM."""
 
 
 def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Program:
@@ -53,10 +57,16 @@ def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Pro
     elif goal.optimize == "ram":
         choices, layout, traded = exchange(choices, layout=layout, price=RAM_PRICE)
         notes += traded
+    plain = Planned(tuple(choices), layout, notes)
+    planned = plain
     if goal.ram is not None and layout.peak > goal.ram:
         choices, layout, traded = exchange(choices, layout=layout, wanted=goal.ram)
-        notes += traded
-    return _program(graph, choices, layout, target, name, notes)
+        planned = Planned(tuple(choices), layout, notes + traded)
+    if goal.input_rows or (goal.ram is not None and planned.layout.peak > goal.ram):
+        streaming = Streaming(graph, target, by_node, 0 if goal.ram is None else goal.ram)
+        planned = stream(streaming, plain, planned, input_rows=goal.input_rows)
+    program = assemble(graph, planned.choices, planned.layout, target, name, planned.notes)
+    return replace(program, advice=planned.advice)
 
 
 def choose_kernels(options: Sequence[Sequence[Choice]], goal: Goal) -> tuple[list[Choice], tuple[str, ...]]:
@@ -91,7 +101,9 @@ def ordered(graph: Graph, choices: Sequence[Choice]) -> list[Choice]:
             if not lowering.view and lowering.calls[0].in_place is not None:
                 allowed.setdefault(lowering.calls[0].in_place, 0)
             overlaps += [
-                memory.Overlap(node.outputs[0], inputs[i], distance) for i, distance in allowed.items() if i < len(inputs)
+                memory.Overlap(node.outputs[0], inputs[i], distance)
+                for i, distance in allowed.items()
+                if i < len(inputs)
             ]
     sizes = {name: graph.tensors[name].nbytes for name in graph.activations()}
     order = plan_order(steps, sizes, graph.inputs, graph.outputs, overlaps=overlaps, effort=ORDER_EFFORT)
@@ -99,89 +111,22 @@ def ordered(graph: Graph, choices: Sequence[Choice]) -> list[Choice]:
     return [by_name[name] for name in order.order]
 
 
-def reduce_ram(
-    graph: Graph,
-    choices: list[Choice],
-    *,
-    options: dict[str, list[Choice]],
-    layout: Layout,
-    target: Target,
-    wanted: int = 0,
-    budget: float = inf,
-    price: float = inf,
-) -> tuple[list[Choice], Layout, tuple[str, ...]]:
-    """Exchange kernels at the peak for ones with less scratch or more overlap, the cheapest gain first, until `wanted` fits.
-
-    `budget` is the fraction by which cycles and flash together may grow, `price` the largest fraction for each that the arena
-    shrinks by.
-    """
-    cycles, flash = max(1.0, total_cycles(choices)), max(1, total_flash(choices))
-    accepted = now = _Exchanged(tuple(choices), layout, 0.0, ())
-    left = layout.trials
-    while now.layout.peak > wanted and left > 0:
-        best: tuple[float, _Exchanged] | None = None
-        for place in now.layout.nodes_at_peak:
-            for option in options[now.choices[place].node.name]:
-                left -= 1
-                if left < 0:
-                    break
-                trial = _exchange(graph, now, place, option, target, scale=(cycles, flash))
-                if trial is None or trial.cost > budget:
-                    continue
-                fewer = now.layout.steps_at_peak - trial.layout.steps_at_peak
-                gain = now.layout.peak - trial.layout.peak + fewer / 1000
-                if gain > 0 and (best is None or (trial.cost - now.cost) / gain < best[0]):
-                    best = ((trial.cost - now.cost) / gain, trial)
-        if best is None:
-            break
-        settled = settle(graph, best[1].choices, target, apart=best[1].layout.apart)
-        now = replace(best[1], layout=settled)
-        # exchanges that gain nothing alone are taken together with the one that makes them worth it
-        gained = (accepted.layout.peak - now.layout.peak) / layout.peak
-        if now.layout.peak <= wanted or (gained > 0 and now.cost - accepted.cost <= price * gained):
-            accepted = now
-    return list(accepted.choices), accepted.layout, tuple(dict.fromkeys(accepted.notes))
-
-
-@dataclass(frozen=True)
-class _Exchanged:
-    """What exchanges have led to, and what they cost together, in fractions of the program's cycles and flash."""
-
-    choices: tuple[Choice, ...]
-    layout: Layout
-    cost: float
-    notes: tuple[str, ...]
-
-
-def _exchange(
-    graph: Graph, now: _Exchanged, place: int, option: Choice, target: Target, *, scale: tuple[float, float]
-) -> _Exchanged | None:
-    """The program with another option at one place; None where it is the one that is there."""
-    old, new = now.choices[place].lowering, option.lowering
-    if new is old:
-        return None
-    cost = max(0.0, new.cycles - old.cycles) / scale[0] + max(0, new.flash - old.flash) / scale[1]
-    choices = (*now.choices[:place], option, *now.choices[place + 1 :])
-    layout = lay_out(graph, choices, target, apart=now.layout.apart)
-    note = f"'{option.node.name}' runs {new.calls[0].function} to need less RAM"
-    return _Exchanged(choices, layout, now.cost + cost, (*now.notes, note))
-
-
-def _program(
+def assemble(
     graph: Graph, choices: Sequence[Choice], layout: Layout, target: Target, name: str, notes: tuple[str, ...]
 ) -> Program:
-    steps = programmed_steps(graph, choices, layout.roots)
+    """The program of choices and their layout; what runs row by row is proved by the independent checker."""
+    steps = programmed_steps(graph, choices, layout.roots, layout.insets)
     align = target.alignment
     placed = tuple(
         Buffer(b.name, b.size, layout.plan.offsets[b.name], b.first, b.last, b.align, b.tail)
         for b in sorted(layout.buffers, key=lambda b: b.name)
     )
-    return Program(
+    program = Program(
         name,
         tuple(steps),
         placed,
-        ports(graph, graph.inputs, layout.roots),
-        ports(graph, graph.outputs, layout.roots),
+        ports(graph, graph.inputs, layout),
+        ports(graph, graph.outputs, layout),
         max(align, -(-layout.peak // align) * align),
         align,
         layout.plan.lower_bound,
@@ -189,4 +134,8 @@ def _program(
         notes,
         target.place.weights,
         target.place.arena,
+        programmed_regions(choices, layout),
     )
+    for region in program.regions:
+        check_region(program, graph, region)
+    return program

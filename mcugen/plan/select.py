@@ -9,12 +9,18 @@ from itertools import pairwise
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.operator import Lowering
+from mcugen.plan.row_blocks import row_block, row_bytes, row_window
 from mcugen.targets import Target
 
 FEATURES = (("MCUGEN_USE_MVE", "mve"), ("MCUGEN_USE_DSP", "dsp"))
 """What a generic target's code asks of the C compiler, and the kernel variant that it allows; the best first."""
+EVENT_CYCLES = 40.0
+"""What a call for a block of rows costs beside its kernel."""
 EVERY_CORE = ("portable", "scalar")
 """Variants that run on all cores."""
+
+BLOCK_ROWS = (1, 2, 4)
+"""Numbers of rows that a call may make."""
 
 FLASH_WEIGHTS = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 """How many per cent of the cycles one per cent of the flash is worth, from speed alone to size alone."""
@@ -29,6 +35,15 @@ class Choice:
     branches: tuple[tuple[str, Lowering], ...]
     need: int = 0
     """Bytes that the node takes while it runs, at the least: its operands, less what they may share, and scratch."""
+    rows: int = 0
+    """Output rows that a call makes, where the node runs row by row; 0: one call makes all."""
+    repeats: int = 1
+    """How many calls make the whole output."""
+
+    @property
+    def cycles(self) -> float:
+        """Of the whole node."""
+        return self.repeats * (self.lowering.cycles + (EVENT_CYCLES if self.rows else 0.0))
 
 
 def alternatives(graph: Graph, target: Target) -> list[list[Choice]]:
@@ -36,6 +51,30 @@ def alternatives(graph: Graph, target: Target) -> list[list[Choice]]:
     return [
         [_choice(node, graph, target, one) for one in _undominated(_lower(node, graph, target))] for node in graph.nodes
     ]
+
+
+def row_alternatives(node: Node, graph: Graph, target: Target) -> list[Choice]:
+    """The ways to run a node row by row, for each number of rows a call; none where it cannot."""
+    window = row_window(node, graph)
+    found: list[Choice] = []
+    output = graph.tensors[node.outputs[0]]
+    for rows in BLOCK_ROWS:
+        if window is not None and output.shape[1] % rows == 0:
+            small, block = row_block(node, graph, window, rows)
+            whole = [one for one in _undominated(_lower(small, block, target)) if len(one.calls) == 1]
+            made = [_choice(small, block, target, one) for one in whole]
+            repeats = output.shape[1] // rows
+            found += [
+                replace(c, node=node, rows=rows, repeats=repeats) for c in made if _aligned(c, node, graph, target)
+            ]
+    return found
+
+
+def _aligned(choice: Choice, node: Node, graph: Graph, target: Target) -> bool:
+    """Whether rows of any number lie where the kernels want their operands; portable ones take any address."""
+    names = [name for name in (*node.inputs, *node.outputs) if not graph.is_constant(name)]
+    even = all(row_bytes(graph.tensors[name]) % target.alignment == 0 for name in names)
+    return even or all(call.variant == "portable" for _, one in choice.branches for call in one.calls)
 
 
 def _lower(node: Node, graph: Graph, target: Target) -> list[Lowering]:
@@ -173,7 +212,7 @@ def shared_code(choices: Sequence[Choice]) -> dict[str, int]:
 
 
 def total_cycles(choices: Sequence[Choice]) -> float:
-    return sum(choice.lowering.cycles for choice in choices)
+    return sum(choice.cycles for choice in choices)
 
 
 def total_flash(choices: Sequence[Choice]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mcugen import __version__
@@ -31,6 +32,7 @@ def build_report(
         "inputs": [_port(port) for port in program.inputs],
         "outputs": [_port(port) for port in program.outputs],
         "macs": sum(step.macs for step in program.steps),
+        **row_records(program),
         "ram": {
             "arena": program.arena_size,
             "alignment": program.arena_align,
@@ -49,6 +51,27 @@ def build_report(
         "buffers": [
             {"name": b.name, "offset": b.offset, "size": b.size, "tail": b.tail, "first": b.first, "last": b.last}
             for b in program.buffers
+        ],
+    }
+
+
+def row_records(program: Program) -> dict[str, Any]:
+    """What runs row by row, and how the input arrives; nothing where all layers run as a whole."""
+    if not program.regions:
+        return {}
+    rows = next((w for r in program.regions for w in r.windows if w.tensor == r.input), None)
+    return {
+        "input_rows": None if rows is None else {"rows": rows.height, "row_bytes": rows.row_bytes},
+        "row_regions": [
+            {
+                "first": region.first,
+                "last": region.last,
+                "operations": len(region.ops),
+                "events": len(region.events),
+                "bytes_moved": sum(op.size for i in region.events if (op := region.ops[i]).kind == "move"),
+                "windows": [asdict(window) for window in region.windows],
+            }
+            for region in program.regions
         ],
     }
 
@@ -77,7 +100,7 @@ def _layer(program: Program, graph: Graph, index: int) -> dict[str, Any]:
         "macs": step.macs,
         "constants": step.call.weight_bytes,
         "scratch": step.call.scratch,
-        "estimated_cycles": round(step.call.cycles),
+        "estimated_cycles": round(step.repeats * step.call.cycles),
         "in_shape": list(step.inputs[0].shape) if step.inputs else [],
         "out_shape": list(step.outputs[0].shape),
         "reads": [operand.tensor for operand in step.inputs],

@@ -64,6 +64,8 @@ def build_text(report: Mapping[str, Any], folder: str) -> Lines:
     rows.add_row("model", f"{report['name']}, {count_text(report['macs'])} MACs, {len(report['layers'])} layers")
     rows.add_row("target", report["target"])
     rows.add_row("RAM", f"{bytes_text(report['ram']['arena'])} arena")
+    for name, value in row_texts(report):
+        rows.add_row(name, value)
     if flash:
         code = bytes_text(flash["code"] + flash["runtime"])
         rows.add_row("flash", f"{bytes_text(flash['total'])} (weights {bytes_text(flash['weights'])}, code {code})")
@@ -82,6 +84,21 @@ def build_text(report: Mapping[str, Any], folder: str) -> Lines:
     rows.add_row("verified", _verified(report))
     rows.add_row("folder", folder)
     return [rows]
+
+
+def row_texts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What runs row by row, and how the input arrives."""
+    texts = []
+    if report.get("input_rows"):
+        rows = report["input_rows"]
+        call = f"{report['name']}_push_row"
+        texts.append(("input", f"row by row through {call}: {rows['rows']} rows of {bytes_text(rows['row_bytes'])}"))
+    for region in report.get("row_regions", []):
+        held = sum(w["capacity"] * w["row_bytes"] for w in region["windows"] if not w["shared"])
+        whole = sum(w["height"] * w["row_bytes"] for w in region["windows"])
+        span = f"layers {region['first']} to {region['last']}"
+        texts.append(("rows", f"{span}: {bytes_text(held)} of {bytes_text(whole)} are held at a time"))
+    return texts
 
 
 def _pruned(pruning: Mapping[str, Any]) -> str:

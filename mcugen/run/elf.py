@@ -48,6 +48,11 @@ class Image:
         matches = ((address, pattern.fullmatch(name)) for address, name in self.functions)
         return {address: int(match[1]) for address, match in matches if match}
 
+    def controls(self, model: str) -> list[Symbol]:
+        """The functions of a model that call its steps."""
+        pattern = re.compile(rf"{re.escape(model)}_(run|begin|push_row|finish|rows_\d+)(\..+)?")
+        return [symbol for name, symbol in self.symbols.items() if pattern.fullmatch(name)]
+
     def function_at(self, address: int) -> str:
         """The function that holds an address, as NAME+OFFSET."""
         index = bisect.bisect_right([start for start, _ in self.functions], address) - 1

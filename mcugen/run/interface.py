@@ -17,11 +17,15 @@ Port = tuple[str, int]
 
 @dataclass(frozen=True)
 class ModelInterface:
-    """A model's C name and its inputs and outputs; `NAME_input` becomes `NAME_input_0`, ... where there are several."""
+    """A model's C name and its inputs and outputs; `NAME_input` becomes `NAME_input_0`, ... where there are several.
+
+    `rows`: the number of rows in which the input is pushed; 0 where it lies in the arena as a whole.
+    """
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    rows: int = 0
 
     @property
     def input_bytes(self) -> int:
@@ -49,17 +53,24 @@ class ModelInterface:
         lines = [
             f'#include "{self.name}.h"',
             f"#define BENCH_ARENA struct {self.name}_arena",
-            f"#define BENCH_RUN {self.name}_run",
             f"#define BENCH_TRACE {self.name}_trace",
             f"#define BENCH_INPUT_BYTES {self.input_bytes}",
             f"#define BENCH_OUTPUT_BYTES {self.output_bytes}",
-            f"#define BENCH_INPUTS(X) {self._uses('input', self.inputs)}",
+            *self._running(),
             f"#define BENCH_OUTPUTS(X) {self._uses('output', self.outputs)}",
             f"#define BENCH_GOLDEN_INPUT {_numbers(golden_input or bytes(1))}",
         ]
         if golden_output is not None:
             lines.append(f"#define BENCH_GOLDEN_OUTPUT {_numbers(golden_output)}")
         return "\n".join(lines) + "\n"
+
+    def _running(self) -> list[str]:
+        """How an inference is run: on an input in the arena, or row by row."""
+        if not self.rows:
+            inputs = self._uses("input", self.inputs)
+            return [f"#define BENCH_RUN {self.name}_run", f"#define BENCH_INPUTS(X) {inputs}"]
+        calls = [f"#define BENCH_{call.upper()} {self.name}_{call}" for call in ("begin", "input_row", "push_row")]
+        return [f"#define BENCH_ROWS {self.rows}", *calls]
 
     def _uses(self, kind: str, ports: tuple[Port, ...]) -> str:
         suffixes = [""] if len(ports) == 1 else [f"_{index}" for index in range(len(ports))]

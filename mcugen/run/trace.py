@@ -55,8 +55,9 @@ def cost_of_trace(
 ) -> RunCost:
     """The cost of a run between the marks, in total and by step.
 
-    A block counts to the step whose function MODEL_step_I was entered last, until MODEL_run is back in control; a taken
-    branch is a block that does not begin where the one before it ended, and counts to the one before.
+    A block counts to the step whose function MODEL_step_I was entered last, until MODEL_run, or what calls the steps in
+    its place, is back in control; a taken branch is a block that does not begin where the one before it ended, and counts
+    to the one before.
     """
     # the marks' own instructions are the test program's
     marks = [image.address("bench_begin"), image.address("bench_end")]
@@ -122,10 +123,9 @@ def _row(cost: BlockCost) -> tuple[int, int, int, int, int]:
 def _labels(image: Image, model: str, blocks: Int64Array, before: int) -> Int64Array:
     """The step of each block; `before` is the label of the block before the first."""
     addresses = blocks >> _SIZE_BITS
-    run = image.symbols.get(f"{model}_run")
     labels = np.full(len(blocks), -2, np.int64)
-    if run is not None:
-        labels[(addresses >= run.address) & (addresses < run.address + run.size)] = _NOWHERE
+    for control in image.controls(model):
+        labels[(addresses >= control.address) & (addresses < control.address + control.size)] = _NOWHERE
     for entry, step in image.steps(model).items():
         labels[addresses == entry] = step
     known = np.where(labels == -2, -1, np.arange(len(labels)))
