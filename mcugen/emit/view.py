@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +146,7 @@ def _step_view(
     offsets = {buffer.name: buffer.offset for buffer in program.buffers}
     pointers = [_pointer(operand, offsets) for operand in (*step.inputs, *step.outputs)]
     scratch = _pointer(step.scratch, offsets) if step.scratch else "NULL"
+    begins = [*step.call.output_offsets, *(0 for _ in step.outputs)]
     branches: list[dict[str, Any]] = []
     for branch, (condition, call) in zip(step.branches, _conditioned(step), strict=True):
         for header in call.headers:
@@ -170,7 +170,7 @@ def _step_view(
         # the whole tensor, also where the call writes a part of it
         "outputs": [
             {"offset": offsets[o.buffer] + o.offset - begin, "size": o.size}
-            for o, begin in zip_longest(step.outputs, step.call.output_offsets[: len(step.outputs)], fillvalue=0)
+            for o, begin in zip(step.outputs, begins, strict=False)
         ],
     }
 
