@@ -36,4 +36,22 @@ static MCUGEN_INLINE void mcugen_put(int8_t *out, ptrdiff_t i, int32_t value, in
     }
 }
 
+/* Two int16 times 2^shift, which they can hold. */
+static MCUGEN_INLINE uint32_t mcugen_shift_pair(uint32_t pair, int32_t shift)
+{
+    if (shift == 0) {
+        return pair;
+    }
+    return ((pair & 0xffff0000u) << shift) | ((pair << shift) & 0xffffu);
+}
+
+/* Two neighbouring values as two int16. */
+static MCUGEN_INLINE uint32_t mcugen_pair_s16(const int8_t *in, int32_t bytes)
+{
+    if (bytes == 2) {
+        return mcugen_load32(in);
+    }
+    return (uint32_t)(uint16_t)in[0] | (uint32_t)(uint16_t)in[1] << 16;
+}
+
 #endif /* MCUGEN_ELEMENT_S16_H */

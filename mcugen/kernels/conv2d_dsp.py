@@ -100,19 +100,20 @@ def pixel_overlap(layer: ConvLayer, pixels: int, *, buffered: bool = True) -> in
     y, x = (a.reshape(-1) for a in np.mgrid[: layer.out_h, : layer.out_w])
     y0 = y * layer.stride_h - layer.pad_top
     x0 = x * layer.stride_w - layer.pad_left
-    row = layer.in_w * layer.in_c
-    lowest = np.maximum(y0, 0) * row + np.maximum(x0, 0) * layer.in_c
+    pixel = layer.in_c * layer.in_bytes
+    row = layer.in_w * pixel
+    lowest = np.maximum(y0, 0) * row + np.maximum(x0, 0) * pixel
     y_end = np.minimum(y0 + (layer.kernel_h - 1) * layer.dilation_h, layer.in_h - 1)
-    highest = y_end * row + (np.minimum(x0 + (layer.kernel_w - 1) * layer.dilation_w, layer.in_w - 1) + 1) * layer.in_c
+    highest = y_end * row + (np.minimum(x0 + (layer.kernel_w - 1) * layer.dilation_w, layer.in_w - 1) + 1) * pixel
     first = np.arange(0, y.size, pixels)
     last = np.minimum(first + pixels, y.size)
     return access_distance(
         np.minimum.reduceat(lowest, first),
         np.maximum.reduceat(highest, first),
-        first * layer.out_c,
-        last * layer.out_c,
+        first * layer.out_c * layer.out_bytes,
+        last * layer.out_c * layer.out_bytes,
         read_size=layer.in_h * row,
-        write_size=y.size * layer.out_c,
+        write_size=y.size * layer.out_c * layer.out_bytes,
         buffered=buffered,
     )
 

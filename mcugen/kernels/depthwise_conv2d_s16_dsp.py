@@ -1,0 +1,77 @@
+"""Depthwise convolution that reads or writes int16 on cores with the DSP instructions: 2 channels at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.kernels.conv2d_dsp import inner_pixels
+from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.pack_s16_dsp import Requantization, requantization, store_kind
+from mcugen.plan.overlap import convolution_distance
+from mcugen.program import KernelCall
+from mcugen.targets import Target
+
+OP = "depthwise_conv2d_s16"
+FIELDS = (
+    "in_bytes", "in_h", "in_w", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
+    "dilation_w", "pad_top", "pad_left", "in_zero_point", "out_zero_point", "act_min", "act_max",
+)  # fmt: skip
+
+
+def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
+    """The `depthwise_conv2d_s16_dsp` kernel, for one output channel for each input channel."""
+    scale = requantization(layer)
+    if "dsp" not in target.variants or layer.out_c != layer.in_c or layer.groups != layer.in_c or scale is None:
+        return
+    params = {field: int(getattr(layer, field)) for field in FIELDS} | {"channels": layer.in_c}
+    yield KernelCall(
+        function="mcugen_depthwise_conv2d_s16_dsp",
+        headers=("depthwise_conv2d_s16_dsp.h",),
+        params=params | {"store": store_kind(layer.out_dtype, layer.act_min), "in_shift": scale.in_shift},
+        constants={"weights": pack_pairs(layer, scale)},
+        overlap={0: overlap(layer)},
+        over_read={0: layer.in_c % 2 * layer.in_bytes},
+        cycles=depthwise_cycles(layer),
+        code_bytes=700,
+        variant="dsp",
+    )
+
+
+def pack_pairs(layer: ConvLayer, scale: Requantization) -> npt.NDArray[np.uint32]:
+    """For every two channels initial[2], a word of both weights for each tap, multiplier[2]; inputs count less their zero point."""
+    channels = layer.out_c + layer.out_c % 2
+    weights = np.zeros((channels, layer.depth), np.int64)
+    weights[: layer.out_c] = layer.weights.reshape(layer.out_c, -1)
+    zero = layer.in_zero_point << scale.in_shift
+    initial, multiplier = (np.zeros((channels, 1), np.int64) for _ in range(2))
+    initial[: layer.out_c, 0] = scale.bias + zero * weights[: layer.out_c].sum(axis=1)
+    multiplier[: layer.out_c, 0] = scale.multiplier
+    taps = (weights[0::2] & 0xFFFF) | (weights[1::2] & 0xFFFF) << 16
+    columns = [initial[0::2], initial[1::2], taps, multiplier[0::2], multiplier[1::2]]
+    return (np.concatenate(columns, axis=1) & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
+
+
+def overlap(layer: ConvLayer) -> int:
+    """Of a kernel that computes two pixels at a time, two channels after the other."""
+    return convolution_distance(
+        (layer.in_h, layer.in_w, layer.in_c),
+        (layer.out_h, layer.out_w, layer.out_c),
+        kernel=(layer.kernel_h, layer.kernel_w),
+        stride=(layer.stride_h, layer.stride_w),
+        pad=(layer.pad_top, layer.pad_left),
+        dilation=(layer.dilation_h, layer.dilation_w),
+        granularity="row",
+        input_bytes=layer.in_bytes,
+        output_bytes=layer.out_bytes,
+    )
+
+
+def depthwise_cycles(layer: ConvLayer) -> float:
+    """Cortex-M4 cycles as measured with gcc."""
+    inner = inner_pixels(layer)
+    outer = layer.out_h * layer.out_w - inner
+    pairs = -(-layer.in_c // 2)
+    return 60 + pairs * (inner * (18 + 4.5 * layer.depth) + outer * (30 + 8 * layer.depth))
