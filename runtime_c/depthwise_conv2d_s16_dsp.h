@@ -119,34 +119,41 @@ static MCUGEN_INLINE void mcugen_depthwise_one_s16_dsp(const struct mcugen_depth
     }
 }
 
+/* Row oy of the output, which goes to `to`. */
+static MCUGEN_INLINE void mcugen_depthwise_row_s16_dsp(const struct mcugen_depthwise_conv2d_s16_dsp *p, const int8_t *in,
+                                                       int32_t oy, int8_t *to)
+{
+    const int32_t pixel = p->channels * p->in_bytes;
+    const int32_t out_pixel = p->channels * (p->store == MCUGEN_STORE_S8 ? 1 : 2);
+    const int32_t y = oy * p->stride_h - p->pad_top;
+    struct mcugen_depthwise_taps t = {
+        .row = mcugen_first_tap(y, p->dilation_h),
+        .row_end = mcugen_end_tap(y, p->dilation_h, p->in_h, p->kernel_h),
+    };
+    for (int32_t ox = 0; ox < p->out_w; ++ox) {
+        const int32_t x = ox * p->stride_w - p->pad_left;
+        const int32_t last = x + p->stride_w + (p->kernel_w - 1) * p->dilation_w;
+        if (t.row == 0 && t.row_end == p->kernel_h && x >= 0 && last < p->in_w && ox + 1 < p->out_w) {
+            mcugen_depthwise_two_s16_dsp(p, in + ((ptrdiff_t)y * p->in_w + x) * pixel, to);
+            to += 2 * out_pixel;
+            ++ox;
+        } else {
+            t.column = mcugen_first_tap(x, p->dilation_w);
+            t.column_end = mcugen_end_tap(x, p->dilation_w, p->in_w, p->kernel_w);
+            const ptrdiff_t corner = (ptrdiff_t)(y + t.row * p->dilation_h) * p->in_w + x + t.column * p->dilation_w;
+            mcugen_depthwise_one_s16_dsp(p, in + corner * pixel, t, to);
+            to += out_pixel;
+        }
+    }
+}
+
 static MCUGEN_INLINE void mcugen_depthwise_conv2d_s16_dsp(const struct mcugen_depthwise_conv2d_s16_dsp *p,
                                                           const int8_t *in, int8_t *out, void *scratch)
 {
     (void)scratch;
-    const int32_t pixel = p->channels * p->in_bytes;
-    const int32_t out_pixel = p->channels * (p->store == MCUGEN_STORE_S8 ? 1 : 2);
-    int8_t *to = out;
+    const int32_t row = p->out_w * p->channels * (p->store == MCUGEN_STORE_S8 ? 1 : 2);
     for (int32_t oy = 0; oy < p->out_h; ++oy) {
-        const int32_t y = oy * p->stride_h - p->pad_top;
-        struct mcugen_depthwise_taps t = {
-            .row = mcugen_first_tap(y, p->dilation_h),
-            .row_end = mcugen_end_tap(y, p->dilation_h, p->in_h, p->kernel_h),
-        };
-        for (int32_t ox = 0; ox < p->out_w; ++ox) {
-            const int32_t x = ox * p->stride_w - p->pad_left;
-            const int32_t last = x + p->stride_w + (p->kernel_w - 1) * p->dilation_w;
-            if (t.row == 0 && t.row_end == p->kernel_h && x >= 0 && last < p->in_w && ox + 1 < p->out_w) {
-                mcugen_depthwise_two_s16_dsp(p, in + ((ptrdiff_t)y * p->in_w + x) * pixel, to);
-                to += 2 * out_pixel;
-                ++ox;
-            } else {
-                t.column = mcugen_first_tap(x, p->dilation_w);
-                t.column_end = mcugen_end_tap(x, p->dilation_w, p->in_w, p->kernel_w);
-                const ptrdiff_t corner = (ptrdiff_t)(y + t.row * p->dilation_h) * p->in_w + x + t.column * p->dilation_w;
-                mcugen_depthwise_one_s16_dsp(p, in + corner * pixel, t, to);
-                to += out_pixel;
-            }
-        }
+        mcugen_depthwise_row_s16_dsp(p, in, oy, out + (ptrdiff_t)oy * row);
     }
     mcugen_clamp_stored(out, p->out_h * p->out_w * p->channels, p->act_min, p->act_max, p->store);
 }

@@ -19,6 +19,7 @@ SIZES = MappingProxyType(
         "mcugen_conv2d_s8_dsp_shared": 1462,
         "mcugen_depthwise_conv2d_3x3_s8_dsp_shared": 668,
         "mcugen_depthwise_line_s8_dsp": 728,
+        "mcugen_depthwise_pair_s16_dsp": 1432,
         "mcugen_depthwise_pixel_s8_dsp": 310,
         "mcugen_depthwise_rows_s8_dsp": 1206,
         "mcugen_depthwise_rows_s8_scalar": 278,
