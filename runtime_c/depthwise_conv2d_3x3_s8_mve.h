@@ -126,7 +126,7 @@ MCUGEN_SHARED void mcugen_depthwise_row_3x3_mve(const struct mcugen_depthwise_ro
                 const int8_t *in = p->in[ky] + x * p->pixel_step + c;
                 const int8_t *weights = (const int8_t *)(w + 8) + 24 * ky;
                 s = mcugen_depthwise_two_taps(s, in, p->channels, weights);
-                s = mcugen_depthwise_tap(s, in + 2 * p->channels, weights + 16);
+                s = mcugen_depthwise_one_tap(s, in + 2 * p->channels, weights + 16);
             }
             mcugen_depthwise_store(s, w + 26, p->zero_point, false, p->out + x * p->channels + c, p->channels - c);
         }

@@ -25,7 +25,7 @@ struct mcugen_depthwise_sums {
     mcugen_s32x4 even, odd;
 };
 
-static MCUGEN_MVE_INLINE struct mcugen_depthwise_sums mcugen_depthwise_tap(struct mcugen_depthwise_sums s, const int8_t *in,
+static MCUGEN_MVE_INLINE struct mcugen_depthwise_sums mcugen_depthwise_one_tap(struct mcugen_depthwise_sums s, const int8_t *in,
                                                                        const int8_t *weights)
 {
     const mcugen_s16x8 x = mcugen_load_s16x8(in);
@@ -84,7 +84,7 @@ MCUGEN_SHARED void mcugen_depthwise_pixel_mve(const struct mcugen_depthwise_pixe
                 s = mcugen_depthwise_two_taps(s, x, p->column_step, weights);
             }
             for (; kx < p->kernel_w; ++kx, weights += 8, x += p->column_step) {
-                s = mcugen_depthwise_tap(s, x, weights);
+                s = mcugen_depthwise_one_tap(s, x, weights);
             }
         }
         w += 8 + 2 * p->kernel_h * p->kernel_w;
