@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 MODELS ?= examples
 TARGETS ?= cortex-m4 cortex-m0plus
+EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
 
@@ -25,6 +26,9 @@ demo: $(READY)  ## install, build the digit recogniser for Cortex-M, verify, sim
 test: $(READY)  ## all tests that CI runs: under 15 minutes on two cores
 	$(BIN)/python -m pytest -n 2 tests
 
+fuzz: $(READY)  ## EXAMPLES=50 batches of layers drawn at random for every kernel, on the host and on emulated cores
+	MCUGEN_FUZZ=$(EXAMPLES) $(BIN)/python -m pytest tests/kernels/test_drawn_layers.py
+
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check mcugen tests examples
 	$(BIN)/mypy
@@ -44,4 +48,4 @@ wheel: $(READY)  ## a wheel in dist/
 clean:  ## remove what was built, but not the environment
 	rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
-.PHONY: help demo test lint bench budgets runtime-test wheel clean
+.PHONY: help demo test fuzz lint bench budgets runtime-test wheel clean

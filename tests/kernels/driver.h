@@ -105,6 +105,7 @@ static int run_case(const struct head *head, int edge)
             inputs[i] = memcpy(buffer + head->reader_offset, originals[i] + 2, (size_t)originals[i][0]);
         }
     }
+    memset(params, 0, kernel->params); /* fields that no case sets */
     if (kernel->set != 0) {
         kernel->set(params, values, constants);
     }

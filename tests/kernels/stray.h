@@ -1,4 +1,4 @@
-/* A kernel that goes astray: it doubles its input, and touches one byte of an operand wherever it is told to. */
+/* A kernel that goes astray: it touches one byte of an operand wherever it is told to, or reads a word of its input there. */
 #ifndef STRAY_H
 #define STRAY_H
 
@@ -16,7 +16,9 @@ static inline void stray(const struct stray *p, const int8_t *in, int8_t *out, v
     for (int32_t i = 0; i < p->size; ++i) {
         out[i] = (int8_t)(in[i] / 2 + p->weights[i]);
     }
-    if (p->operand < 3) {
+    if (p->operand == 5) {
+        (void)*(const volatile int32_t *)(const void *)(in + p->offset);
+    } else if (p->operand < 3) {
         (void)read[p->operand][p->offset];
     } else {
         write[p->operand - 3][p->offset] = 1;

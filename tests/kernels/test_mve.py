@@ -11,27 +11,21 @@ import numpy as np
 import pytest
 from depthwise import depthwise_layer, depthwise_reference
 from depthwise import extreme_layers as extreme_depthwise_layers
+from elementwise import variant_cases as elementwise_variants
 from reference import random_layer
 from running import Case, device_compilers, run_on_host
 from running_m55 import needs_qemu, run_on_m55
 from test_conv2d_dsp import layers
-from test_elementwise_dsp import add_cases, average_pool_cases, strides
+from test_elementwise_dsp import add_cases, average_pool_cases
 from variants import extreme_layers, variant_cases
 
 from mcugen.kernels import (
-    add_dsp,
-    add_mve,
-    average_pool2d_mve,
     conv2d_1x1_mve,
     conv2d_mve,
     depthwise_conv2d_mve,
     fully_connected_mve,
 )
 from mcugen.kernels.layer import ConvLayer
-from mcugen.program import KernelCall
-from mcugen.targets import load_target
-
-M55 = load_target("cortex-m55")
 
 
 def any_scale(layer: ConvLayer) -> Iterator[ConvLayer]:
@@ -87,15 +81,8 @@ def depthwise_cases() -> list[Case]:
 
 def elementwise_cases() -> list[Case]:
     """The sums and average pools of the DSP kernels' tests."""
-    found = []
-    for case in add_cases():
-        params = {field: case.call.params[field] for field in add_dsp.FIELDS} | strides(case.expected.size)
-        calls = add_mve.candidates(KernelCall("mcugen_add_s8", ("add_s8.h",), params), M55)
-        found += [dataclasses.replace(case, call=call) for call in calls]
-    for case in average_pool_cases():
-        calls = average_pool2d_mve.candidates(case.call, M55)
-        found += [dataclasses.replace(case, call=call, distance=call.overlap[0]) for call in calls]
-    return found
+    portable = itertools.chain(add_cases(), average_pool_cases())
+    return [case for case in elementwise_variants(portable, "cortex-m55") if case.call.variant == "mve"]
 
 
 MAKERS = pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from mcugen.program import KernelCall
 
 SIZE, SCRATCH, OVER_READ = 13, 8, 2
 PARAMS = 16
-INPUT, WEIGHTS, STRUCT, OUTPUT, TEMPORARY = range(5)
+INPUT, WEIGHTS, STRUCT, OUTPUT, TEMPORARY, WORD = range(6)
 
 Runner = Callable[[list[Case], Path], None]
 RUNNERS: dict[str, Runner] = {
@@ -62,3 +62,10 @@ def test_one_byte_beside_an_operand_is_seen(operand: int, offset: int, run: tupl
     offset = -(-offset // 4) * 4 if word else offset
     with pytest.raises(AssertionError, match=r"faults|differs|AddressSanitizer"):
         runner([case(INPUT, 0), case(operand, offset)], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["host", "cortex-m0", "riscv32"])
+def test_an_unaligned_word_is_seen_where_it_faults(name: str, tmp_path: Path) -> None:
+    RUNNERS[name]([case(WORD, 4)], tmp_path)
+    with pytest.raises(AssertionError, match=r"faults|unaligned|differs|misaligned"):
+        RUNNERS[name]([case(WORD, 5)], tmp_path)
