@@ -137,4 +137,8 @@ def elementwise(draw: st.DrawFn, op: str) -> Case:
     window = pool_window(size, kernel, stride, pads, dilation, channels)
     window = window or pool_window(size, kernel, stride, (0, 0), 1, channels)
     assert window is not None
-    return average_pool_case(rng, window) if op == "average_pool2d" else max_pool_case(rng, window, draw(st.sampled_from([0, -1])))
+    return (
+        average_pool_case(rng, window)
+        if op == "average_pool2d"
+        else max_pool_case(rng, window, draw(st.sampled_from([0, -1])))
+    )

@@ -36,7 +36,9 @@ def variant_cases(cases: Iterator[Case], target: str) -> Iterator[Case]:
             yield dataclasses.replace(case, call=call, distance=call.overlap.get(0))
 
 
-def add_case(rng: np.random.Generator, size: int, weights: tuple[int, int, int], shift: int, low: int, high: int) -> Case:
+def add_case(
+    rng: np.random.Generator, size: int, weights: tuple[int, int, int], shift: int, low: int, high: int
+) -> Case:
     """`(x * weights[0] + y * weights[1] + weights[2]) >> shift`, bounded."""
     first, second, constant = weights
     fields = {"multiplier1": first, "multiplier2": second, "constant": constant, "shift": shift}

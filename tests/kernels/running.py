@@ -16,8 +16,16 @@ from packed import DRIVER, RUNTIME, SPECIALIZED, Case, pack
 
 __all__ = ["RUNTIME", "SANITIZERS", "WARNINGS", "Case", "device_compilers", "run_on_device", "run_on_host"]
 
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual",
-            "-Wstrict-prototypes", "-Werror"]
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wcast-qual",
+    "-Wstrict-prototypes",
+    "-Werror",
+]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 INCLUDES = [f"-I{RUNTIME}", f"-I{DRIVER}"]
 EDGES = 3
@@ -116,7 +124,12 @@ def compiled(command: Sequence[str], code: str, folder: Path, *, scripts: Path |
 
 
 def run_on_host(
-    cases: Iterable[Case], folder: Path, *, compiler: str = "gcc", flags: Sequence[str] = (), specialized: int = 2 * SPECIALIZED
+    cases: Iterable[Case],
+    folder: Path,
+    *,
+    compiler: str = "gcc",
+    flags: Sequence[str] = (),
+    specialized: int = 2 * SPECIALIZED,
 ) -> None:
     """Compile with all warnings as errors, address and undefined-behaviour sanitizers, and run; fails on any
     difference."""

@@ -31,7 +31,9 @@ from mcugen.kernels.layer import ConvLayer
 def any_scale(layer: ConvLayer) -> Iterator[ConvLayer]:
     """The layer with odd multipliers, and with shifts."""
     yield dataclasses.replace(layer, multiplier=layer.multiplier | 1)
-    yield dataclasses.replace(layer, shift=(np.arange(layer.out_c) % 3).astype(np.uint8), multiplier=layer.multiplier // 8)
+    yield dataclasses.replace(
+        layer, shift=(np.arange(layer.out_c) % 3).astype(np.uint8), multiplier=layer.multiplier // 8
+    )
 
 
 def convolution_cases() -> list[Case]:

@@ -44,7 +44,13 @@ def run(request: pytest.FixtureRequest) -> tuple[str, Runner]:
 
 
 def test_what_was_declared_may_be_touched(run: tuple[str, Runner], tmp_path: Path) -> None:
-    places = [(INPUT, 0), (INPUT, SIZE + OVER_READ - 1), (WEIGHTS, SIZE - 1), (STRUCT, PARAMS - 1), (TEMPORARY, SCRATCH - 1)]
+    places = [
+        (INPUT, 0),
+        (INPUT, SIZE + OVER_READ - 1),
+        (WEIGHTS, SIZE - 1),
+        (STRUCT, PARAMS - 1),
+        (TEMPORARY, SCRATCH - 1),
+    ]
     run[1]([case(*place) for place in places], tmp_path)
 
 
