@@ -129,7 +129,7 @@ def run_on_host(
     *,
     compiler: str = "gcc",
     flags: Sequence[str] = (),
-    specialized: int = 2 * SPECIALIZED,
+    specialized: int = 4 * SPECIALIZED,
 ) -> None:
     """Compile with all warnings as errors, address and undefined-behaviour sanitizers, and run; fails on any
     difference."""

@@ -14,7 +14,12 @@ from depthwise import depthwise_layer, depthwise_reference, extreme_layers
 from reference import random_input
 from running import Case, device_compilers, run_on_device, run_on_host
 
-from mcugen.kernels import depthwise_conv2d_3x3_dsp, depthwise_conv2d_3x3_stride2_dsp, depthwise_conv2d_dsp
+from mcugen.kernels import (
+    depthwise_conv2d_3x3_dsp,
+    depthwise_conv2d_3x3_stride2_dsp,
+    depthwise_conv2d_dsp,
+    depthwise_conv2d_lines_dsp,
+)
 from mcugen.kernels.layer import ConvLayer
 from mcugen.targets import load_target
 
@@ -56,6 +61,24 @@ def layers_of_any_shape(rng: np.random.Generator) -> Iterator[ConvLayer]:
     yield from extreme_layers(rng, size=(3, 2), channels=7, kernel=(3, 3), padding=(1, 1, 1, 1))
 
 
+def layers_along_lines(rng: np.random.Generator) -> Iterator[ConvLayer]:
+    windows = (
+        ((5, 5), (1, 1)),
+        ((5, 5), (2, 2)),
+        ((1, 5), (1, 2)),
+        ((5, 1), (1, 1)),
+        ((4, 1), (2, 1)),
+        ((3, 7), (2, 1)),
+        ((3, 4), (3, 2)),
+    )
+    for (kernel, stride), channels in itertools.product(windows, (1, 4, 7)):
+        padding = tuple(int(rng.integers(0, k)) for k in (*kernel, *kernel))
+        yield depthwise_layer(rng, size=(9, 10), channels=channels, kernel=kernel, stride=stride, padding=padding)
+    for width in range(1, 10):
+        yield depthwise_layer(rng, size=(3, width), channels=5, kernel=(3, 5), padding=(1, 2, 1, 2))
+    yield from extreme_layers(rng, size=(6, 3), channels=5, kernel=(5, 3), padding=(2, 1, 2, 1))
+
+
 def cases(name: str) -> list[Case]:
     """Every candidate of every layer, writing at the closest place where it may overlap its input."""
     kernel, layers = KERNELS[name]
@@ -75,6 +98,7 @@ def cases(name: str) -> list[Case]:
 KERNELS: dict[str, tuple[Any, Callable[[np.random.Generator], Iterator[ConvLayer]]]] = {
     "3x3": (depthwise_conv2d_3x3_dsp, layers_of_stride_1),
     "3x3 stride 2": (depthwise_conv2d_3x3_stride2_dsp, layers_of_stride_2),
+    "lines": (depthwise_conv2d_lines_dsp, layers_along_lines),
     "any": (depthwise_conv2d_dsp, layers_of_any_shape),
 }
 
