@@ -67,6 +67,12 @@ class PackedWeights:
         return self.codes.nbytes + self.table.nbytes + (0 if self.factors is None else self.factors.nbytes)
 
 
+def code_matrix(packed: PackedWeights, out_c: int) -> npt.NDArray[np.uint8]:
+    """The codes of 4 bits one by one, [out_c, depth]."""
+    codes = np.stack([packed.codes & 15, packed.codes >> 4], axis=1).reshape(-1)
+    return codes[: len(codes) // out_c * out_c].reshape(out_c, -1)
+
+
 def weight_bytes(shape: tuple[int, ...], word: str) -> int:
     """Bytes that weights of `shape` (output channel first) take in the format of that name; "int8" is one a weight."""
     count = int(np.prod(shape, dtype=np.int64))

@@ -77,3 +77,23 @@ def column_int4_cycles(steps: int) -> float:
 def matmul_int4_cycles(steps: int, threes: int, twos: int) -> float:
     """One call of `mcugen_matmul_int4_s8_dsp` for a pair of pixels, `steps` groups of 8 inputs."""
     return 80 + threes * (51 * steps + 1.5 * _turns(steps, 2) + 50) + twos * (42 * steps + 40)
+
+
+def codes_table_cycles() -> float:
+    """One call of `mcugen_codes_table_s8_dsp`."""
+    return 2150
+
+
+def codes_column_cycles(steps: int) -> float:
+    """One call of `mcugen_codes_column_s8_dsp`, `steps` groups of 8 inputs."""
+    return 60 + 26.0 * steps
+
+
+def codes_4x1_cycles(steps: int, *, grouped: bool) -> float:
+    """A block of 4 channels of `mcugen_fully_connected_codes_s8_dsp`; factors make a call for every 4 steps."""
+    return 71 * steps + (100 + 136 * -(-steps // 4) if grouped else 202)
+
+
+def codes_2x2_cycles(steps: int, *, grouped: bool) -> float:
+    """A block of 2 channels of 2 pixels of `mcugen_conv2d_codes_s8_dsp`; factors make a call for every 4 steps."""
+    return 51 * steps + (85 + 134 * -(-steps // 4) if grouped else 182)

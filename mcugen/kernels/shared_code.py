@@ -7,6 +7,10 @@ from types import MappingProxyType
 SIZES = MappingProxyType(
     {
         "mcugen_average_pixel_s8_dsp": 928,
+        "mcugen_codes_2x2_s8_dsp": 198,
+        "mcugen_codes_4x1_s8_dsp": 278,
+        "mcugen_codes_column_s8_dsp": 160,
+        "mcugen_codes_table_s8_dsp": 50,
         "mcugen_column_int4_s8_dsp": 74,
         "mcugen_column_pairs_s8_dsp": 166,
         "mcugen_column_rows_s8_dsp": 174,
