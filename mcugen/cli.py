@@ -264,6 +264,27 @@ def evaluate(folder: Path, data: Path, layers: bool, compiler: str | None, as_js
 
 
 @main.command(
+    short_help="Table of how close integers come to float.",
+    epilog=example("mcugen fidelity model.onnx --calibrate calib.npz --data eval.npz --methods"),
+)
+@click.argument("models", type=PATH, nargs=-1, required=True, metavar="MODEL...")
+@click.option("-c", "--calibrate", type=PATH, help="Calibration data (default: NAME_calib.npz beside each model).")
+@click.option("--data", type=PATH, help="Unseen data; an array y holds the labels (default: NAME_eval.npz).")
+@click.option("--methods", is_flag=True, help="A row for every method of the quantizer: what it gains.")
+@EFFORT
+@common
+def fidelity(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Quantize every MODEL (ONNX files, or folders of them) and compare it with float on data that it never saw."""
+    from mcugen.fidelity import fidelity_rows
+    from mcugen.report.fidelity import fidelity_table
+
+    with progress_bars() as progress:
+        rows = list(fidelity_rows(models, progress=progress, **options))
+    record = {"rows": [row.to_dict() for row in rows]}
+    show("fidelity", record, lambda: [fidelity_table(rows)], as_json=as_json)
+
+
+@main.command(
     short_help="Table of costs of models on targets.",
     epilog=example("mcugen bench examples --target cortex-m4 --target cortex-m0plus"),
 )

@@ -1,27 +1,17 @@
-"""What each quantization method gains: the integer graph's fidelity with every method switched off or on in turn.
-
-`python -m mcugen.quantize.ablation MODEL.onnx --calibrate CALIB.npz --evaluate EVAL.npz` prints the table.
-"""
+"""What each quantization method gains: the integer graph's fidelity with every method switched off or on in turn."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import McugenError
 from mcugen.evaluation import bootstrap_interval, logits_before_softmax, sqnr_db
 from mcugen.execute import evaluate, reference
 from mcugen.graph import Graph
-from mcugen.onnx_reader import read_onnx
-from mcugen.pipeline import canonical
-from mcugen.quantize.calibration import load_samples
 from mcugen.quantize.quantizer import DEFAULT_METHODS, METHODS, quantize_graph
 
 Array = npt.NDArray[Any]
@@ -109,6 +99,17 @@ def ablation(
     effort: str = "default",
 ) -> Iterator[AblationRow]:
     """The default methods, each method switched over in turn, and none; each calibrated anew, measured on `evaluation`."""
+    for name, methods in _variants():
+        model = quantize_graph(graph, calibration, effort=effort, methods=methods)
+        yield AblationRow(name, measure(graph, model.graph, evaluation, labels))
+
+
+def ablation_size() -> int:
+    """How many rows the table has."""
+    return len(_variants())
+
+
+def _variants() -> list[tuple[str, Sequence[str]]]:
     variants: list[tuple[str, Sequence[str]]] = [("default", DEFAULT_METHODS)]
     for name in METHODS:
         if name in DEFAULT_METHODS:
@@ -116,55 +117,4 @@ def ablation(
         else:
             variants.append((f"with {name}", [*DEFAULT_METHODS, name]))
     variants.append(("none", ()))
-    for name, methods in variants:
-        model = quantize_graph(graph, calibration, effort=effort, methods=methods)
-        yield AblationRow(name, measure(graph, model.graph, evaluation, labels))
-
-
-HEADER = (
-    f"{'methods':18} {'output':>7} {'logits':>7} {'median':>7} {'95 % interval':>15} {'argmax':>7} {'top-1':>7} (dB)"
-)
-
-
-def table_line(row: AblationRow) -> str:
-    """The row under `HEADER`."""
-    f = row.fidelity
-    low, high = f.interval_db
-    logits = "-" if f.logits_db is None else f"{f.logits_db:.2f}"
-    top1 = "-" if f.top1 is None else f"{f.top1:.3f}"
-    interval = f"{low:.2f} to {high:.2f}"
-    return (
-        f"{row.name:18} {f.output_db:7.2f} {logits:>7} {f.median_db:7.2f} {interval:>15} {f.agreement:7.3f} {top1:>7}"
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table of one model; 0, or 1 for a model or data that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m mcugen.quantize.ablation", description=__doc__)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--calibrate", type=Path, required=True)
-    parser.add_argument("--evaluate", type=Path, required=True)
-    parser.add_argument("--effort", choices=("fast", "default", "max"), default="default")
-    options = parser.parse_args(arguments)
-    try:
-        graph = canonical(read_onnx(options.model))
-        calibration, evaluation = load_samples(graph, options.calibrate), load_samples(graph, options.evaluate)
-        print(HEADER)
-        for row in ablation(graph, calibration, evaluation, labels=_labels(options.evaluate), effort=options.effort):
-            print(table_line(row), flush=True)
-    except McugenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _labels(path: Path) -> Array | None:
-    """The array `y` of an .npz where it holds one label a sample."""
-    if path.suffix != ".npz":
-        return None
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays["y"] if "y" in arrays.files and arrays["y"].ndim == 1 else None
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return variants

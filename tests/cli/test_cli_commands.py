@@ -121,6 +121,28 @@ def test_build_reports_what_quantization_did_to_layers(run: Run, model: Path, tm
     assert "layer_fidelity" not in run("build", model, *data, "--json").record
 
 
+def test_fidelity_finds_the_data_beside_the_models(run: Run) -> None:
+    examples = [ROOT / "examples" / name / f"{name}.onnx" for name in ("motion", "tabular")]
+    rows = run("fidelity", *examples, "--effort", "fast", "--json").record["rows"]
+    assert [(row["name"], row["methods"]) for row in rows] == [("motion", "default"), ("tabular", "default")]
+    for row in rows:
+        assert row["samples"] > 50 and row["output_db"] > 25 and row["top1"] > row["float_top1"] - 0.02
+        assert row["interval_db"][0] < row["output_db"] < row["interval_db"][1]
+
+
+def test_fidelity_of_every_method(run: Run) -> None:
+    source = ROOT / "examples/tabular"
+    model = source / "tabular.onnx"
+    data = ("--calibrate", source / "calib.npz", "--data", source / "eval.npz")
+    text = run("fidelity", model, *data, "--methods", "--effort", "fast").stdout
+    assert [line.split()[1] for line in text.splitlines()[1:]][:2] == ["default", "without"] and "none" in text
+
+
+def test_fidelity_needs_unseen_data(run: Run, model: Path) -> None:
+    done = run("fidelity", model, code=1)
+    assert "no calibration and evaluation data" in done.stderr and "--data" in done.stderr
+
+
 def test_run_writes_real_values_and_integers(examples: Examples, run: Run, tmp_path: Path) -> None:
     folder, done = examples["digits"]
     data = ROOT / "examples/digits/eval.npz"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from mcugen.graph import Graph
 from mcugen.graph_file import graph_bytes
 from mcugen.ops.builder import GraphBuilder
-from mcugen.quantize.ablation import HEADER, ablation, measure, table_line
-from mcugen.quantize.ablation import main as ablation_command
+from mcugen.quantize.ablation import ablation, measure
 from mcugen.quantize.quantizer import DEFAULT_METHODS, EFFORTS, METHODS, quantize_graph, spread_samples
 from tests.quantize.test_methods import separable_network
 
@@ -138,10 +135,3 @@ def test_ablation_has_a_row_for_every_method() -> None:
         f = row.fidelity
         assert f.logits_db is not None and f.top1 is not None
         assert f.interval_db[0] <= f.output_db <= f.interval_db[1]
-        assert len(table_line(row)) <= len(HEADER)
-
-
-def test_ablation_command_reports_a_missing_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    missing = str(tmp_path / "none.onnx")
-    assert ablation_command([missing, "--calibrate", missing, "--evaluate", missing]) == 1
-    assert "none.onnx" in capsys.readouterr().err
