@@ -9,7 +9,8 @@
 #define MCUGEN_W4_GROUP 32
 
 /* As struct mcugen_conv2d_s8; a weight is table[code], its code half a byte of `codes`, the lower half first, through all
- * channels without a gap.  factors may be null; else the weight is table[code] times the factor of its group, those of a
+ * channels without a gap.  table may be null: a code c is 0 where c & 7 is, else the power of two (c & 7) - 1, negative where c & 8
+ * is set, and its product a shift.  factors may be null; else the weight is table[code] times the factor of its group, those of a
  * channel on end.  A depthwise convolution has as many groups as input channels, a fully connected layer is 1x1. */
 struct mcugen_conv2d_s8_w4 {
     int32_t in_h, in_w, in_c;
@@ -29,24 +30,37 @@ struct mcugen_conv2d_s8_w4 {
     const uint8_t *shift;
 };
 
+/* acc + value times the weight of a code */
+static MCUGEN_INLINE int32_t mcugen_product_s8_w4(int32_t value, uint32_t code, const int8_t *table, int32_t acc)
+{
+    if (table) {
+        return acc + value * (int32_t)table[code];
+    }
+    if ((code & 7u) == 0) {
+        return acc;
+    }
+    const int32_t shifted = (int32_t)((uint32_t)value << ((code & 7u) - 1u));
+    return (code & 8u) ? acc - shifted : acc + shifted;
+}
+
 /* acc + the sum of `count` weights from number `first` on times in[0], in[step], ...; step is 1 or 0 */
 static MCUGEN_INLINE int32_t mcugen_dot_s8_w4(const int8_t *in, int32_t step, const uint8_t *codes, int32_t first,
                                               int32_t count, const int8_t *table, int32_t acc)
 {
     const uint8_t *code = codes + (first >> 1);
     if ((first & 1) && count > 0) {
-        acc += (int32_t)*in * (int32_t)table[*code++ >> 4];
+        acc = mcugen_product_s8_w4(*in, (uint32_t)*code++ >> 4, table, acc);
         in += step;
         --count;
     }
     for (; count > 1; count -= 2) {
         const uint32_t two = *code++;
-        acc += (int32_t)in[0] * (int32_t)table[two & 15u];
-        acc += (int32_t)in[step] * (int32_t)table[two >> 4];
+        acc = mcugen_product_s8_w4(in[0], two & 15u, table, acc);
+        acc = mcugen_product_s8_w4(in[step], two >> 4, table, acc);
         in += 2 * step;
     }
     if (count > 0) {
-        acc += (int32_t)*in * (int32_t)table[*code & 15u];
+        acc = mcugen_product_s8_w4(*in, *code & 15u, table, acc);
     }
     return acc;
 }

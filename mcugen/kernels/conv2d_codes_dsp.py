@@ -37,7 +37,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         scratch=TABLE_BYTES + 32 * steps + (8 * steps if copied else 0),
         overlap={0: pixel_overlap(layer, 2)},
         cycles=codes_table_cycles() + columns + pair * ((pixels + 1) // 2),
-        code_bytes=code_bytes + (300 if grouped else 200),
+        code_bytes=code_bytes + (530 if grouped else 440),
         shared_code=shared("mcugen_codes_table_s8_dsp", "mcugen_codes_column_s8_dsp", "mcugen_codes_2x2_s8_dsp"),
         variant="dsp",
     )

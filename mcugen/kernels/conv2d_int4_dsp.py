@@ -18,7 +18,7 @@ from mcugen.targets import Target
 
 OP = "packed_conv2d"
 
-POINT_BYTES, INNER_BYTES, PADDED_BYTES = 196, 440, 636
+POINT_BYTES, INNER_BYTES, PADDED_BYTES = 180, 248, 450
 """Code of one layer whose windows are read in place, of one whose windows are copied, and of one with padding."""
 
 

@@ -41,7 +41,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         overlap={0: -layer.depth},
         over_read={0: -layer.depth % 8},
         cycles=column_int4_cycles(2 * steps) + matvec_int4_cycles(steps, fours, ones),
-        code_bytes=84,
+        code_bytes=72,
         shared_code=shared("mcugen_matvec_int4_s8_dsp", "mcugen_column_int4_s8_dsp"),
         variant="dsp",
     )

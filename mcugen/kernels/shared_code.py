@@ -7,11 +7,11 @@ from types import MappingProxyType
 SIZES = MappingProxyType(
     {
         "mcugen_average_pixel_s8_dsp": 928,
-        "mcugen_codes_2x2_s8_dsp": 198,
-        "mcugen_codes_4x1_s8_dsp": 278,
+        "mcugen_codes_2x2_s8_dsp": 200,
+        "mcugen_codes_4x1_s8_dsp": 268,
         "mcugen_codes_column_s8_dsp": 160,
         "mcugen_codes_table_s8_dsp": 50,
-        "mcugen_column_int4_s8_dsp": 74,
+        "mcugen_column_int4_s8_dsp": 76,
         "mcugen_column_pairs_s8_dsp": 166,
         "mcugen_column_rows_s8_dsp": 174,
         "mcugen_column_s16_dsp": 110,
@@ -28,7 +28,7 @@ SIZES = MappingProxyType(
         "mcugen_depthwise_rows_s8_dsp": 1206,
         "mcugen_depthwise_rows_s8_scalar": 278,
         "mcugen_depthwise_unpack_s8_dsp": 202,
-        "mcugen_matmul_int4_s8_dsp": 804,
+        "mcugen_matmul_int4_s8_dsp": 812,
         "mcugen_matmul_lean_s8_dsp": 1314,
         "mcugen_matmul_plain_s8_dsp": 708,
         "mcugen_matmul_s16_dsp": 1532,

@@ -19,7 +19,10 @@ FIELDS = (
     "dilation_w", "pad_top", "pad_left", "groups", "in_zero_point", "out_zero_point", "act_min", "act_max",
 )  # fmt: skip
 CYCLES_PER_MAC = 10.0
+CYCLES_PER_SHIFTED_MAC = 19.0
 CYCLES_PER_INDEXED_MAC = 13.0
+SLOW_MULTIPLY = 9
+"""With a multiplication of more cycles than this, a shift is faster than a table and a multiplication."""
 CYCLES_PER_OUTPUT = 40.0
 
 
@@ -28,14 +31,17 @@ def packed_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Targe
     packed = None if layer.weight_format == INT8 else pack_weights(layer.weights, layer.weight_format)
     if packed is None:
         return []
-    first = packed_call(layer, packed, plain)
+    slow = target.cycles is not None and target.cycles.multiply > SLOW_MULTIPLY
+    first = packed_call(layer, packed, plain, shift_only=slow and layer.weight_format == "pow2")
     return [Lowering((first,)), *(Lowering((call,)) for call in variants(f"packed_{op}", layer, target))]
 
 
-def packed_call(layer: ConvLayer, packed: PackedWeights, plain: KernelCall) -> KernelCall:
-    """The call that takes every shape, in place of `plain`."""
+def packed_call(layer: ConvLayer, packed: PackedWeights, plain: KernelCall, *, shift_only: bool = False) -> KernelCall:
+    """The call that takes every shape, in place of `plain`; `shift_only`: without a table, for powers of two."""
     short = packed.table.itemsize == 1
-    constants: dict[str, Array] = {"codes" if short else "index": packed.codes, "table": packed.table}
+    constants: dict[str, Array] = {"codes" if short else "index": packed.codes}
+    if not shift_only:
+        constants["table"] = packed.table
     if packed.factors is not None:
         constants["factors"] = packed.factors
     constants |= {"bias": layer.bias, "multiplier": layer.multiplier}
@@ -43,7 +49,7 @@ def packed_call(layer: ConvLayer, packed: PackedWeights, plain: KernelCall) -> K
         constants["shift"] = layer.shift
     name = "conv2d_s8_w4" if short else "conv2d_s8_indexed"
     outputs = layer.out_h * layer.out_w * layer.out_c
-    per_mac = CYCLES_PER_MAC if short else CYCLES_PER_INDEXED_MAC
+    per_mac = CYCLES_PER_INDEXED_MAC if not short else CYCLES_PER_SHIFTED_MAC if shift_only else CYCLES_PER_MAC
     return dataclasses.replace(
         plain,
         function=f"mcugen_{name}",

@@ -102,6 +102,8 @@ def _arm_arithmetic_cost(stem: str, table: CycleTable) -> _Cost:
     multiplies = 0
     if stem in _ARM_FLOAT_MACS:
         cycles, multiplies = table.float_multiply_accumulate, 1
+    elif stem in ("mul", "muls"):
+        cycles, multiplies = table.multiply, 1
     elif stem in ("mla", "mls"):
         cycles, multiplies = table.multiply_accumulate, 1
     elif stem.startswith(_ARM_LONG_MULTIPLIES):
@@ -128,7 +130,7 @@ def _riscv_cost(instruction: Instruction, table: CycleTable, previous: tuple[Ins
     elif stem in _RISCV_STORES:
         cycles, stores = table.store, 1
     elif stem.startswith("mul"):
-        cycles, multiplies = 1 if stem == "mul" else table.multiply_long, 1
+        cycles, multiplies = table.multiply if stem == "mul" else table.multiply_long, 1
     elif stem.startswith(("div", "rem")):
         cycles = table.divide
     return _Cost(cycles + stall, loads=loads, stores=stores, multiplies=multiplies)

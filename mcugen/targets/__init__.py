@@ -63,6 +63,7 @@ class CycleTable:
     store_pair: int = 3
     multiple_base: int = 1
     load_to_pc: int = 2
+    multiply: int = 1
     multiply_accumulate: int = 1
     multiply_long: int = 1
     divide: int = 7

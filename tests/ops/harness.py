@@ -119,11 +119,11 @@ def lowerings(case: QuantizedCase, target: str = "host") -> Iterator[tuple[Node,
         yield node, operator(node.op).lower(node, case.graph, load_target(target))[0]
 
 
-def run_as_c(cases: list[QuantizedCase], folder: Path) -> list[str]:
+def run_as_c(cases: list[QuantizedCase], folder: Path, target: str = "host") -> list[str]:
     """Compile and run every node's plain kernel calls under the sanitizers; returns one line for each difference."""
     writer = _Source()
     for case in cases:
-        for node, lowering in lowerings(case):
+        for node, lowering in lowerings(case, target):
             if not lowering.view:
                 writer.add_node(case, node, lowering.calls)
                 if len(lowering.calls) == 1 and lowering.calls[0].overlap.get(0) == 0:

@@ -14,7 +14,7 @@ from mcugen.quantize.low_bits import INT4_LIMIT, integer_dtype
 from mcugen.weight_format import WEIGHT_FORMATS, WeightFormat
 
 sys.path.insert(0, str(Path(__file__).parent))
-from harness import QuantizedCase, quantized, reference, run_as_c
+from harness import QuantizedCase, lowerings, quantized, reference, run_as_c
 
 LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
 
@@ -52,3 +52,12 @@ def in_format(case: QuantizedCase, word: str) -> QuantizedCase:
 def test_c_equals_reference(word: str, tmp_path: Path) -> None:
     cases = [in_format(quantized(case), word) for op in LAYERS for case in operator(op).cases()]
     assert run_as_c(cases, tmp_path) == []
+
+
+def test_powers_of_two_are_shifts_where_multiplying_is_slow(tmp_path: Path) -> None:
+    slow = tmp_path / "slow.toml"
+    slow.write_text('base = "cortex-m0plus"\nname = "slow"\n[cycles]\nmultiply = 32\n')
+    cases = [in_format(quantized(case), "pow2") for op in LAYERS for case in operator(op).cases()]
+    calls = [lowering.calls[0] for case in cases for node, lowering in lowerings(case, str(slow)) if node.op in LAYERS]
+    assert calls and all("codes" in call.constants and "table" not in call.constants for call in calls)
+    assert run_as_c(cases, tmp_path, str(slow)) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from mcugen.run.cycles import BlockCost, Instruction, block_cost
@@ -49,6 +51,13 @@ def cost(target: str, text: str) -> BlockCost:
 )
 def test_cycles(target: str, text: str, cycles: int) -> None:
     assert cost(target, text).cycles == cycles
+
+
+def test_a_multiplier_of_many_cycles() -> None:
+    table = load_target("m0plus").cycles
+    assert table is not None
+    slow = dataclasses.replace(table, multiply=32)
+    assert block_cost([("muls", "r0, r1, r0"), ("adds", "r0, r0, r2")], slow).cycles == 33
 
 
 def test_operations_are_counted() -> None:
