@@ -37,10 +37,37 @@ static MCUGEN_INLINE int32_t mcugen_saturate_stored(int32_t value, int32_t store
 #endif
 }
 
+/* int16 below 0 become 0. */
+static MCUGEN_INLINE void mcugen_relu_s16(int8_t *data, int32_t count)
+{
+    int32_t i = 0;
+#if MCUGEN_HAVE_DSP
+    for (; i + 8 <= count; i += 8, data += 16) {
+        uint32_t a = mcugen_load32(data);
+        uint32_t b = mcugen_load32(data + 4);
+        uint32_t c = mcugen_load32(data + 8);
+        uint32_t d = mcugen_load32(data + 12);
+        __asm__("usat16 %0, #15, %0" : "+r"(a));
+        __asm__("usat16 %0, #15, %0" : "+r"(b));
+        __asm__("usat16 %0, #15, %0" : "+r"(c));
+        __asm__("usat16 %0, #15, %0" : "+r"(d));
+        mcugen_store32(data, a);
+        mcugen_store32(data + 4, b);
+        mcugen_store32(data + 8, c);
+        mcugen_store32(data + 12, d);
+    }
+#endif
+    for (; i < count; ++i, data += 2) {
+        mcugen_put(data, 0, mcugen_clamp(mcugen_element(data, 0, 2), 0, 32767), 2);
+    }
+}
+
 /* No code where the bounds are those of storing. */
 static MCUGEN_INLINE void mcugen_clamp_stored(int8_t *data, int32_t count, int32_t low, int32_t high, int32_t store)
 {
-    if (low > mcugen_store_low(store) || high < mcugen_store_high(store)) {
+    if (store == MCUGEN_STORE_S16 && low == 0 && high == 32767) {
+        mcugen_relu_s16(data, count);
+    } else if (low > mcugen_store_low(store) || high < mcugen_store_high(store)) {
         const int32_t bytes = store == MCUGEN_STORE_S8 ? 1 : 2;
         for (int32_t i = 0; i < count; ++i) {
             mcugen_put(data, i, mcugen_clamp(mcugen_element(data, i, bytes), low, high), bytes);

@@ -10,6 +10,7 @@ from mcugen.program import KernelCall
 from mcugen.targets import Target
 
 OP = "average_pool2d_s16"
+UNROLLED = 4
 
 
 def candidates(call: KernelCall, target: Target) -> Iterator[KernelCall]:
@@ -32,8 +33,10 @@ def candidates(call: KernelCall, target: Target) -> Iterator[KernelCall]:
 
 
 def average_cycles(call: KernelCall) -> float:
-    """Cortex-M4 cycles as measured with gcc."""
+    """Cortex-M4 cycles, fitted to what was measured with gcc, within 10 %; the compiler unrolls the smallest windows."""
     rows, columns = taps_of(call.params, "h"), taps_of(call.params, "w")
-    pairs = -(-call.params["channels"] // 2)
-    taps = int(rows.sum()) * int(columns.sum())
-    return len(rows) * len(columns) * (60 + pairs * 40) + pairs * taps * 9.0
+    pairs, taps = -(-call.params["channels"] // 2), int(rows.sum()) * int(columns.sum())
+    wide = call.params["in_bytes"] == 2
+    unrolled = wide and call.params["kernel_h"] * call.params["kernel_w"] <= UNROLLED
+    each, tap = (12.0, 4.0) if unrolled else (35.0, 8.3 if wide else 12.2)
+    return len(rows) * len(columns) * (60 + pairs * each) + pairs * taps * tap

@@ -71,10 +71,10 @@ def tile_overlap(layer: ConvLayer) -> int:
     return access_distance(
         np.where(some, (top * layer.in_w + left) * layer.in_c, 0),
         np.where(some, ((below - 1) * layer.in_w + right) * layer.in_c, 0),
-        (y * layer.out_w + x) * layer.out_c,
-        (y_end * layer.out_w + x_end) * layer.out_c,
+        (y * layer.out_w + x) * layer.out_c * layer.out_bytes,
+        (y_end * layer.out_w + x_end) * layer.out_c * layer.out_bytes,
         read_size=layer.in_h * layer.in_w * layer.in_c,
-        write_size=layer.out_h * layer.out_w * layer.out_c,
+        write_size=layer.out_h * layer.out_w * layer.out_c * layer.out_bytes,
         buffered=True,
     )
 

@@ -29,7 +29,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         constants={"weights": pack_stream_s16(layer, scale, [4] * fours)},
         scratch=8 * steps if narrow else 0,
         over_read={0: (4 * steps - layer.in_c) * layer.in_bytes},
-        cycles=40 + fours * (23 * steps + 6 * -(-steps // 4) + 100) + (8 * steps if narrow else 0),
+        cycles=60 + fours * (23 * steps + 6 * -(-steps // 4) + 108) + (12 * steps if narrow else 0),
         code_bytes=200,
         shared_code=shared("mcugen_matvec_s16_dsp"),
         variant="dsp",

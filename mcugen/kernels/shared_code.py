@@ -47,6 +47,7 @@ SIZES = MappingProxyType(
         "mcugen_window_words_s8_scalar": 454,
         "mcugen_winograd_copy_s8_dsp": 100,
         "mcugen_winograd_input_s8_dsp": 678,
+        "mcugen_winograd_output_s16_dsp": 454,
         "mcugen_winograd_output_s8_dsp": 454,
         "mcugen_winograd_patch_s8_dsp": 596,
         "mcugen_winograd_sums_s8_dsp": 1042,

@@ -16,12 +16,7 @@ def operators() -> dict[str, Operator]:
     for module in pkgutil.iter_modules(__path__):
         loaded = importlib.import_module(f"{__name__}.{module.name}")
         for value in vars(loaded).values():
-            if (
-                isinstance(value, type)
-                and issubclass(value, Operator)
-                and value.__module__ == loaded.__name__
-                and value.name
-            ):
+            if isinstance(value, type) and issubclass(value, Operator) and value.__module__ == loaded.__name__ and value.name:
                 found[value.name] = value()
     return dict(sorted(found.items()))
 

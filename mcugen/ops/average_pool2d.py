@@ -112,7 +112,7 @@ class AveragePool2d(PoolOperator):
             params,
             constants,
             overlap={0: pool_overlap(geometry, in_bytes, out_bytes)},
-            cycles=taps(node, graph) * 6.0 + graph.tensors[node.outputs[0]].size * 20.0,
+            cycles=taps(node, graph) * (6.0 if suffix == "s8" else 8.5) + graph.tensors[node.outputs[0]].size * 20.0,
             code_bytes=260,
         )
         return [

@@ -20,8 +20,7 @@ GEOMETRY = (
     "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
     "dilation_w", "pad_top", "pad_left", "groups", "in_zero_point", "out_zero_point", "act_min", "act_max",
 )  # fmt: skip
-CYCLES_PER_MAC = 9.0
-CYCLES_PER_OUTPUT = 40.0
+CYCLES_PER_MAC, CYCLES_PER_TAP, CYCLES_PER_OUTPUT = 8.0, 12.0, 30.0
 
 
 def is_wide(tensor: Tensor) -> bool:
@@ -59,13 +58,14 @@ def weighted_call(layer: ConvLayer) -> KernelCall:
         output_bytes=layer.out_bytes,
     )
     fields = ("in_bytes", "out_bytes", *GEOMETRY)
+    outputs, taps = layer.out_h * layer.out_w * layer.out_c, layer.kernel_h * layer.kernel_w
     return KernelCall(
         "mcugen_conv2d_s16",
         ("conv2d_s16.h",),
         {field: int(getattr(layer, field)) for field in fields},
         constants,
         overlap={0: distance},
-        cycles=layer.macs * CYCLES_PER_MAC + layer.out_h * layer.out_w * layer.out_c * CYCLES_PER_OUTPUT,
+        cycles=layer.macs * CYCLES_PER_MAC + outputs * (CYCLES_PER_OUTPUT + taps * CYCLES_PER_TAP),
         code_bytes=400,
     )
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import int16
 import numpy as np
 import pytest
+from reference import random_layer
 from running import Case, device_compilers, run_on_device, run_on_host
 
 from mcugen.kernels import (
     add_s16_dsp,
     average_pool2d_s16_dsp,
     conv2d_s16_dsp,
+    conv2d_winograd_s16,
     depthwise_conv2d_s16_dsp,
     fully_connected_s16_dsp,
 )
@@ -71,6 +73,16 @@ def convolution_cases() -> list[Case]:
     ]
     plain = (int16.one_type(rng, i, **shape) for i, shape in enumerate(shapes * 2))
     return int16.cases(conv2d_s16_dsp, chain(plain, int16.extremes(rng, **shapes[2])), rng)
+
+
+def winograd_cases() -> list[Case]:
+    rng, layers = np.random.default_rng(16), []
+    for size, channels in (((3, 6), (8, 8)), ((4, 5), (12, 9)), ((1, 4), (16, 10)), ((6, 8), (20, 11))):
+        layer = random_layer(rng, size=size, channels=channels, kernel=(3, 3), padding=(1, 1, 1, 1))
+        layers.append(int16.widened(rng, layer, "int8", "int16"))
+        layers.append(int16.widened(rng, layer, "int8", "int16", act_min=0))
+    layers.append(int16.widened(rng, layer, "int8", "int16", act_min=-99, act_max=5000))
+    return int16.cases(conv2d_winograd_s16, iter(layers), rng)
 
 
 def depthwise_cases() -> list[Case]:
@@ -148,7 +160,7 @@ def _pool(operator, rng, shape, attrs, in_dtype, out_dtype) -> list[Case]:  # ty
 
 
 MAKERS = pytest.mark.parametrize(
-    "make", [convolution_cases, depthwise_cases, fully_connected_cases, add_cases, pool_cases]
+    "make", [convolution_cases, winograd_cases, depthwise_cases, fully_connected_cases, add_cases, pool_cases]
 )
 
 
