@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
 from mcugen.kernels.layer import INT8, ConvLayer
 from mcugen.ops.operator import Lowering
@@ -34,6 +35,12 @@ def packed_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Targe
     slow = target.cycles is not None and target.cycles.multiply > SLOW_MULTIPLY
     first = packed_call(layer, packed, plain, shift_only=slow and layer.weight_format == "pow2")
     return [Lowering((first,)), *(Lowering((call,)) for call in variants(f"packed_{op}", layer, target))]
+
+
+def stored_format(node: Node, graph: Graph) -> str | None:
+    """The format in which the weights of an integer node are stored, None where they are int8 or there are none."""
+    word = node.attrs.get("weight_format")
+    return word if word is not None and pack_weights(graph.constant(node.inputs[1]), word) is not None else None
 
 
 def packed_call(layer: ConvLayer, packed: PackedWeights, plain: KernelCall, *, shift_only: bool = False) -> KernelCall:

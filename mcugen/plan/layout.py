@@ -9,6 +9,7 @@ from itertools import accumulate
 
 from mcugen.graph import Graph, Tensor
 from mcugen.ops import operator
+from mcugen.ops.packed_weights import stored_format
 from mcugen.plan import model as memory
 from mcugen.plan.checker import check_plan
 from mcugen.plan.offsets import plan_offsets
@@ -248,8 +249,10 @@ def _comment(graph: Graph, choice: Choice, index: int, macs: int, call: KernelCa
     shapes = [list(graph.tensors[n].shape) for n in (node.inputs[0], node.outputs[0])]
     origin = "+".join(dict.fromkeys(node.origin)) or node.name
     work = f", {macs} MACs" if macs else ""
+    stored = stored_format(node, graph)
+    weights = f", {stored} weights" if stored else ""
     rows = f", {choice.rows} of {shapes[1][1]} rows a call" if choice.rows else ""
-    text = f"{index}: {origin} ({node.op}, {call.variant}) {shapes[0]} -> {shapes[1]}{work}{rows}"
+    text = f"{index}: {origin} ({node.op}, {call.variant}{weights}) {shapes[0]} -> {shapes[1]}{work}{rows}"
     return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")
 
 

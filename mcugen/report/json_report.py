@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from mcugen import __version__
 from mcugen.graph import Graph
+from mcugen.ops.packed_weights import stored_format
 from mcugen.package import SCHEMA
 from mcugen.program import Port, Program
 from mcugen.targets import Target
+from mcugen.weight_format import weight_bytes
 
 if TYPE_CHECKING:
     from mcugen.pipeline import Quantized
@@ -89,7 +91,7 @@ def _port(port: Port) -> dict[str, Any]:
 
 def _layer(program: Program, graph: Graph, index: int) -> dict[str, Any]:
     step = program.steps[index]
-    return {
+    return _weights(graph, step.name) | {
         "index": index,
         "name": "+".join(dict.fromkeys(step.origin)) or step.name,
         "op": step.op,
@@ -106,6 +108,15 @@ def _layer(program: Program, graph: Graph, index: int) -> dict[str, Any]:
         "reads": [operand.tensor for operand in step.inputs],
         "writes": [operand.tensor for operand in step.outputs],
     }
+
+
+def _weights(graph: Graph, name: str) -> dict[str, Any]:
+    """How a layer's weights are stored, where that is not int8."""
+    for node in graph.nodes:
+        word = stored_format(node, graph) if node.name == name else None
+        if word is not None:
+            return {"weights": word, "weight_bytes": weight_bytes(graph.tensors[node.inputs[1]].shape, word)}
+    return {}
 
 
 def json_text(report: Mapping[str, Any]) -> str:

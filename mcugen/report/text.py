@@ -37,7 +37,7 @@ def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
         rows.add_row(
             str(layer["index"]),
             layer["name"],
-            f"{layer['op']} {layer['variant']}",
+            " ".join([layer["op"], layer["variant"], layer.get("weights", "")]).rstrip(),
             _shape(layer["in_shape"]),
             _shape(layer["out_shape"]),
             count_text(layer["macs"]),
