@@ -113,6 +113,7 @@ def prepare(
         arithmetic=options.arithmetic,
         precision=options.precision,
         layer_precision=options.layer_precision,
+        activations=options.activations,
         progress=progress,
     )
     dump.graph("int8.txt", quantized.graph)

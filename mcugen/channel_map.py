@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.errors import UnsupportedModel
-from mcugen.graph import Graph
+from mcugen.graph import DynamicQuantParams, Graph
 
 Array = npt.NDArray[Any]
 
@@ -68,7 +68,8 @@ def channel_maps(
         if pruned and name in pruned:
             index = index[pruned[name]]
         factor = np.ones(len(index)) if not scales or name not in scales else scales[name]
-        alive = np.ones(len(index), bool) if not live or name not in live else live[name]
+        whole = not live or name not in live or isinstance(integer.tensors[name].quant, DynamicQuantParams)
+        alive = np.ones(len(index), bool) if whole or live is None else live[name]
         exponents = np.rint(np.log2(factor) * STEPS_PER_OCTAVE).astype(np.int64)[alive]
         if not alive.all() or exponents.any() or len(index) < original.tensors[name].shape[-1]:
             found[name] = ChannelMap(index[alive], exponents)

@@ -116,6 +116,13 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
     "--layer-precision", type=LAYER_PRECISION, default={}, help="Of some layers, e.g. conv1=int16,fc2=int4,input=int16."
 )
 @click.option(
+    "--activations",
+    type=click.Choice(config.ACTIVATIONS),
+    default="static",
+    show_default=True,
+    help="dynamic: fully connected layers find their ranges at run time, without calibration.",
+)
+@click.option(
     "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."
 )
 @click.option("--flash", type=SIZE, help="Limit of flash, e.g. 64K.")

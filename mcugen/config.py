@@ -22,6 +22,7 @@ else:
 
 CONFIG_FILE = "mcugen.toml"
 ARITHMETICS = ("default", "tflite")
+ACTIVATIONS = ("static", "dynamic")
 GOALS = ("balanced", "speed", "size", "ram")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _PLACES = ("calibrate", "target", "compiler")
@@ -35,7 +36,8 @@ class BuildOptions:
     """What a build is asked for; sizes in bytes, `prune` and `prune_channels` as fractions from 0 to 1.
 
     `calibrate` is a file, a folder or arrays (see `load_samples`); `shape` gives inputs static shapes; `outputs` cuts
-    the graph; `compiler` is gcc, clang, zig or a path; `precision` and `layer_precision` are `choose_precision`'s.
+    the graph; `compiler` is gcc, clang, zig or a path; `precision` and `layer_precision` are `choose_precision`'s;
+    `activations` is static or dynamic.
     """
 
     output: str | Path | None = None
@@ -49,6 +51,7 @@ class BuildOptions:
     arithmetic: str = "default"
     precision: str = INT8
     layer_precision: Mapping[str, str] = field(default_factory=dict)
+    activations: str = "static"
     optimize: str = "balanced"
     flash: int | None = None
     ram: int | None = None
@@ -74,7 +77,7 @@ class BuildOptions:
             value = getattr(self, spec.name)
             if spec.name in _LOCAL or value is None or (isinstance(value, (tuple, dict)) and not value):
                 continue
-            if spec.name == "precision" and value == INT8:
+            if (spec.name, value) in (("precision", INT8), ("activations", "static")):
                 continue
             if spec.name in _PLACES:
                 value = Path(value).name if isinstance(value, (str, Path)) else "arrays"

@@ -55,12 +55,62 @@ class QuantParams:
         scale, zero_point = self._broadcast(integers.ndim)
         return (integers.astype(np.float64) - zero_point) * scale
 
+    def held_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the array of integers that holds a tensor of that shape."""
+        return shape
+
+    def saturated(self, real: Array) -> int:
+        """How many of the values lie outside the range, by more than rounding."""
+        exact = np.asarray(real, np.float64) / self.scale + self.zero_point
+        return int(np.count_nonzero(np.abs(exact - self.quantize(real).astype(np.float64)) > 0.5 + 1e-6))
+
     def _broadcast(self, ndim: int) -> tuple[Array, Array]:
         if self.axis is None or np.ndim(self.scale) == 0:
             return self.scale, self.zero_point
         shape = [1] * ndim
         shape[self.axis] = -1
         return np.reshape(self.scale, shape), np.reshape(self.zero_point, shape)
+
+
+DYNAMIC_BYTES = 2
+"""Behind the integers of a tensor with dynamic parameters: the exponent and the zero point."""
+LARGEST_EXPONENT = 100
+
+
+@dataclass(frozen=True)
+class DynamicQuantParams(QuantParams):
+    """Parameters found at run time: `real = 2^exponent * (integer - zero_point)`, one exponent and zero point a sample.
+
+    An array of n values is held as `[N, n + 2]` int8: the integers, the exponent, the zero point.  The fields of this record mean
+    nothing.
+    """
+
+    def quantize(self, real: Array) -> Array:
+        """Samples `[N, ...]` as integers with the smallest exponent in [-100, 100] at which their range fits 255 steps."""
+        flat = np.asarray(real, np.float64).reshape(len(real), -1)
+        low, high = np.minimum(flat.min(axis=1), 0), np.maximum(flat.max(axis=1), 0)
+        floor = 255 * 2.0**-LARGEST_EXPONENT
+        exponent = np.ceil(np.log2(np.maximum(high - low, floor) / 255)) - 1
+        while np.any(wide := np.rint(high / 2.0**exponent) - np.rint(low / 2.0**exponent) > 255):
+            exponent = exponent + wide
+        exponent = np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)
+        zero_point = np.clip(-128 - np.rint(low / 2.0**exponent), -128, 127)
+        steps = np.rint(flat / 2.0 ** exponent[:, None]) + zero_point[:, None]
+        parts = [np.clip(steps, -128, 127), exponent[:, None], zero_point[:, None]]
+        return np.concatenate(parts, axis=1).astype(np.int8)
+
+    def dequantize(self, integers: Array) -> Array:
+        values = integers.astype(np.float64)
+        return np.asarray((values[..., :-DYNAMIC_BYTES] - values[..., -1:]) * 2.0 ** values[..., -2:-1])
+
+    def held_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (1, int(np.prod(shape, dtype=np.int64)) + DYNAMIC_BYTES)
+
+    def saturated(self, real: Array) -> int:
+        return 0
+
+
+DYNAMIC = DynamicQuantParams(np.float64(0), np.int64(0))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -207,7 +257,9 @@ class Graph:
     def _typed(self, name: str) -> str:
         tensor = self.tensors[name]
         text = f"{name}:{tensor.dtype}{list(tensor.shape)}"
-        if tensor.quant is not None and np.ndim(tensor.quant.scale) == 0:
+        if isinstance(tensor.quant, DynamicQuantParams):
+            text += "@dynamic"
+        elif tensor.quant is not None and np.ndim(tensor.quant.scale) == 0:
             text += f"@{float(tensor.quant.scale):.6g}{int(tensor.quant.zero_point):+d}"
         return text
 

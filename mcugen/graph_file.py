@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mcugen.errors import UnsupportedModel
-from mcugen.graph import Graph, Node, QuantParams, Tensor
+from mcugen.graph import DYNAMIC, DynamicQuantParams, Graph, Node, QuantParams, Tensor
 
 SCHEMA = 1
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -26,6 +26,7 @@ def graph_bytes(graph: Graph) -> bytes:
         if tensor.quant is not None:
             q = tensor.quant
             record["quant"] = [np.asarray(q.scale).tolist(), np.asarray(q.zero_point).tolist(), q.axis, q.dtype]
+            record["quant"] += ["dynamic"] if isinstance(q, DynamicQuantParams) else []
         if tensor.data is not None:
             record["data"] = f"array_{len(arrays)}"
             arrays[record["data"]] = tensor.data
@@ -90,8 +91,9 @@ def _graph(record: dict[str, Any], arrays: dict[str, Any]) -> Graph:
     for name, t in record["tensors"].items():
         quant = None
         if "quant" in t:
-            scale, zero_point, axis, dtype = t["quant"]
+            scale, zero_point, axis, dtype, *kind = t["quant"]
             quant = QuantParams(np.asarray(scale, np.float64), np.asarray(zero_point, np.int64), axis, dtype)
+            quant = DYNAMIC if kind else quant
         data = arrays[t["data"]] if "data" in t else None
         tensors[name] = Tensor(name, tuple(t["shape"]), t["dtype"], data, quant)
     nodes = [

@@ -202,9 +202,7 @@ def _add_powers(
             total.alone += _power((alone.reshape(target.shape) - target) / scale)
         else:
             total.alone += _power((quant.dequantize(quant.quantize(wanted)) - wanted) / scale)
-        step = quant.quantize(wanted).astype(np.float64)
-        exact = wanted / quant.scale + quant.zero_point
-        total.saturated += int(np.count_nonzero(np.abs(exact - step) > 0.5 + 1e-6))
+        total.saturated += quant.saturated(wanted)
         total.values += wanted.size
         total.lowest = min(total.lowest, float(run[name].min()))
         total.highest = max(total.highest, float(run[name].max()))

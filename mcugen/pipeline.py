@@ -32,14 +32,15 @@ from mcugen.passes.fuse_clip import fuse_clip
 from mcugen.passes.merge_reshapes import merge_reshapes
 from mcugen.passes.move_transposes import move_transposes
 from mcugen.passes.remove_dead_channels import dead_channel_report, split_dead_channels
+from mcugen.passes.use_dynamic_ranges import use_dynamic_ranges
 from mcugen.passes.use_tflite_arithmetic import use_tflite_arithmetic
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Buffer, Program
 from mcugen.quantize.calibration import synthetic_samples
 from mcugen.quantize.data_checks import check_data
-from mcugen.quantize.imported import import_notes, is_imported, quantize_imported, random_samples
+from mcugen.quantize.imported import import_notes, is_imported, open_tensors, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
-from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_precision, precision_report
+from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_dynamic, check_precision, precision_report
 from mcugen.quantize.quantizer import quantize_graph, share_parameters
 from mcugen.quantize.sample_files import hold
 from mcugen.report.json_report import build_report, json_text
@@ -100,6 +101,7 @@ def quantize(
     effort: str = "default",
     arithmetic: str = "default",
     precision: Precision = INT8_THROUGHOUT,
+    activations: str = "static",
     float_graph: Graph | None = None,
     kept: Mapping[str, Array] | None = None,
     progress: Progress | None = None,
@@ -109,23 +111,30 @@ def quantize(
     `observer` and `effort` are `quantize_graph`'s.  `float_graph` is the model to be compared with, where `graph` has
     been pruned, and `kept` the masks of the channels that were left.  A model that names parameters of its own keeps
     them, and needs no samples where it names all.  `arithmetic`: "default", or "tflite" for the integers of TensorFlow
-    Lite's reference kernels.  Raises McugenError for a `precision` beside int8 where the model names its own, and with
-    the arithmetic of TensorFlow Lite.
+    Lite's reference kernels.  `activations`: "static", or "dynamic" for ranges that fully connected layers find at run
+    time; a model of such layers alone needs no samples.  Raises McugenError for a `precision` beside int8 where the model
+    names its own, and with the arithmetic of TensorFlow Lite.
     """
-    imported = is_imported(graph)
+    imported, original = is_imported(graph), float_graph or graph
     check_precision(graph, precision, imported=imported, arithmetic=arithmetic)
+    ranges = None
+    if activations == "dynamic":
+        check_dynamic(graph, precision, arithmetic=arithmetic)
+        ranges = use_dynamic_ranges(graph)
+        graph = ranges.graph
+    given = imported or not open_tensors(graph)
     data: Mapping[str, Rows] = (
-        samples if samples is not None else (random_samples if imported else synthetic_samples)(graph)
+        samples if samples is not None else (random_samples if given else synthetic_samples)(graph)
     )
     step = _staged(progress, "quantize")
-    if imported:
+    if given:
         model = quantize_imported(graph, data, observer=observer, progress=step)
     else:
         model = quantize_graph(graph, data, observer=observer, effort=effort, precision=precision, progress=step)
     if arithmetic == "tflite":
         source = use_tflite_arithmetic(model.source)
-        activations = model.activations if imported else share_parameters(source, model.activations)
-        model = replace(model, graph=integer_graph(source, activations, model.weights))
+        chosen = model.activations if imported else share_parameters(source, model.activations)
+        model = replace(model, graph=integer_graph(source, chosen, model.weights))
     integer, live = split_dead_channels(model.graph)
     facts = {
         "dead_channels": dead_channel_report(model.graph, integer).to_dict(),
@@ -137,8 +146,11 @@ def quantize(
     notes = tuple(import_notes(graph)) if imported else ()
     warnings = () if imported or samples is None else tuple(check_data(graph, data))
     held = hold(data)
-    synthetic = samples is None and (bool(notes) or not imported)
-    original = float_graph or graph
+    synthetic = samples is None and (bool(notes) or not given)
+    if ranges is not None:
+        options["activations"] = activations
+        facts["dynamic_ranges"] = {"dynamic": list(ranges.dynamic), "static": list(ranges.static)}
+        notes = (*notes, *ranges.notes())
     channels = channel_maps(original, integer, pruned=kept, scales=model.scales, live=live)
     count = len(next(iter(data.values())))
     return Quantized(integer, original, held, synthetic, (*notes, *warnings), options, facts, channels, count)

@@ -164,13 +164,17 @@ class RowRegion:
 
 @dataclass(frozen=True)
 class Port:
-    """A model input or output: its C name, where it lies, and how its integers become real numbers."""
+    """A model input or output: its C name, where it lies, and how its integers become real numbers.
+
+    With `dynamic`, the integers are followed by an exponent and a zero point, and `scale` and `zero_point` mean nothing.
+    """
 
     name: str
     c_name: str
     operand: Operand
     scale: float
     zero_point: int
+    dynamic: bool = False
 
 
 @dataclass(frozen=True)

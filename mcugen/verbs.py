@@ -94,14 +94,16 @@ def quantize(
     arithmetic: str = "default",
     precision: str | Precision = "int8",
     layer_precision: Mapping[str, str] | None = None,
+    activations: str = "static",
     progress: Progress | None = None,
 ) -> Quantized:
     """The integer graph of a float graph, calibrated on samples (None: synthetic noise, with a note in the report).
 
     `observer` is auto, minmax, percentile, mse or entropy; `effort` is fast, default or max, and costs time for
     accuracy.  `arithmetic` is default, or tflite for the integers of TensorFlow Lite's reference kernels.  `precision`: a
-    word for all layers, with `layer_precision` for some (see `choose_precision`), or what they mean.  A pruned graph is still
-    compared with the graph that it was.  Raises CalibrationError where the samples do not fit the model's inputs.
+    word for all layers, with `layer_precision` for some (see `choose_precision`), or what they mean.  `activations`:
+    static, or dynamic for ranges that fully connected layers find at run time.  A pruned graph is still compared with the
+    graph that it was.  Raises CalibrationError where the samples do not fit the model's inputs.
     """
     pruned = graph if isinstance(graph, Pruned) else None
     real = graph if isinstance(graph, Graph) else graph.graph
@@ -115,6 +117,7 @@ def quantize(
         effort=effort,
         arithmetic=arithmetic,
         precision=precision,
+        activations=activations,
         float_graph=real if pruned is None else pruned.before,
         kept=None if pruned is None else pruned.keep,
         progress=progress,

@@ -12,6 +12,7 @@
 
 #include "column_s8_dsp.h"
 #include "fixed_point.h"
+#include "rows4_s8_dsp.h"
 
 /* Both products, or the first alone where the second column ends where it begins. */
 struct mcugen_gates_s8_dsp {
@@ -24,51 +25,7 @@ struct mcugen_gates_s8_dsp {
     const uint32_t *weights_end;
 };
 
-/* Words of the column of so many inputs. */
-static MCUGEN_INLINE int32_t mcugen_gate_column_words(int32_t depth)
-{
-    return (depth + 7) / 8 * 4;
-}
-
-/* Before the first column: words that no input fills meet weights of zero, whatever they hold. */
-static MCUGEN_INLINE void mcugen_gate_clear(uint32_t *columns, int32_t words)
-{
-    for (int32_t i = 0; i < words; ++i) {
-        columns[i] = 0;
-    }
-}
-
-/* The column of in[depth]. Up to 3 bytes behind the input are read. */
-static MCUGEN_INLINE void mcugen_gate_column(const int8_t *in, uint32_t *column, int32_t depth)
-{
-    mcugen_column_s8_dsp(in, column, (depth + 3) / 4);
-}
-
 #if MCUGEN_HAVE_DSP
-
-/* Two groups of 4 inputs for 4 rows. */
-#define MCUGEN_GATES_TURN                                                                                              \
-    ".rept 2\n\t"                                                                                                      \
-    "ldr.n r3, [r0, #4]\n\t"                                                                                           \
-    "ldr.n r4, [r0, #8]\n\t"                                                                                           \
-    "ldr.n r5, [r0, #12]\n\t"                                                                                          \
-    "ldr.w r2, [r0], #16\n\t"                                                                                          \
-    "ldr.n r7, [r1, #4]\n\t"                                                                                           \
-    "ldr.w r6, [r1], #8\n\t"                                                                                           \
-    "smlad r8, r2, r6, r8\n\t"                                                                                         \
-    "smlad r9, r3, r6, r9\n\t"                                                                                         \
-    "smlad r10, r4, r6, r10\n\t"                                                                                       \
-    "smlad r11, r5, r6, r11\n\t"                                                                                       \
-    "sxtb16 r2, r2\n\t"                                                                                                \
-    "sxtb16 r3, r3\n\t"                                                                                                \
-    "sxtb16 r4, r4\n\t"                                                                                                \
-    "sxtb16 r5, r5\n\t"                                                                                                \
-    "smlad r8, r2, r7, r8\n\t"                                                                                         \
-    "smlad r9, r3, r7, r9\n\t"                                                                                         \
-    "smlad r10, r4, r7, r10\n\t"                                                                                       \
-    "smlad r11, r5, r7, r11\n\t"                                                                                       \
-    ".endr\n\t"                                                                                                        \
-    "cmp r1, r12\n\t"
 
 /* The multipliers, and the accumulators as multiples of 256. */
 #define MCUGEN_GATES_SUM                                                                                               \
@@ -104,7 +61,7 @@ MCUGEN_SHARED void mcugen_gates_s8_dsp(const struct mcugen_gates_s8_dsp *m)
         "ldr.w r8, [r0], #16\n\t"
         "ldr r1, [sp, #0]\n\t"
         "ldr r12, [sp, #4]\n"
-        "2:\n\t" MCUGEN_GATES_TURN
+        "2:\n\t" MCUGEN_ROWS4_TURN
         "bne.w 2b\n\t" MCUGEN_GATES_SUM
         "smmulr r8, r8, r2\n\t"
         "smmulr r9, r9, r3\n\t"
@@ -120,7 +77,7 @@ MCUGEN_SHARED void mcugen_gates_s8_dsp(const struct mcugen_gates_s8_dsp *m)
         "ldr.w r10, [r0, #8]\n\t"
         "ldr.w r11, [r0, #12]\n\t"
         "ldr.w r8, [r0], #16\n"
-        "3:\n\t" MCUGEN_GATES_TURN
+        "3:\n\t" MCUGEN_ROWS4_TURN
         "bne.w 3b\n\t" MCUGEN_GATES_SUM
         "ldr r1, [sp, #20]\n\t"
         "ldr r6, [sp, #24]\n\t"
@@ -149,7 +106,6 @@ MCUGEN_SHARED void mcugen_gates_s8_dsp(const struct mcugen_gates_s8_dsp *m)
         : "r1", "r2", "r3", "r12", "cc", "memory");
 }
 
-#undef MCUGEN_GATES_TURN
 #undef MCUGEN_GATES_SUM
 
 #else

@@ -25,8 +25,8 @@ static MCUGEN_INLINE void mcugen_gru_s8_dsp(const struct mcugen_gru_s8_dsp *p, c
 {
     const int32_t hidden = p->hidden;
     const int32_t padded = (hidden + 3) / 4 * 4;
-    const int32_t words = mcugen_gate_column_words(p->in_c);
-    const int32_t state_words = mcugen_gate_column_words(hidden);
+    const int32_t words = mcugen_rows4_words(p->in_c);
+    const int32_t state_words = mcugen_rows4_words(hidden);
     uint32_t *const column = (uint32_t *)scratch;
     uint32_t *const state_column = column + words;
     int8_t *const narrow = (int8_t *)(state_column + state_words);
@@ -35,15 +35,15 @@ static MCUGEN_INLINE void mcugen_gru_s8_dsp(const struct mcugen_gru_s8_dsp *p, c
     int16_t *const sums = state + hidden;
     int16_t *const fresh = sums + 2 * hidden;
     int16_t *const apart = fresh + hidden;
-    mcugen_gate_clear(column, words + state_words);
+    mcugen_rows4_clear(column, words + state_words);
     for (int32_t j = 0; j < hidden; ++j) {
         state[j] = (int16_t)(p->initial_state ? p->initial_state[j] : 0);
         narrow[j] = mcugen_gru_narrow(state[j]);
     }
     for (int32_t step = 0; step < p->steps; ++step) {
         const int32_t t = p->reverse ? p->steps - 1 - step : step;
-        mcugen_gate_column(in + (ptrdiff_t)t * p->in_c, column, p->in_c);
-        mcugen_gate_column(narrow, state_column, hidden);
+        mcugen_rows4_column(in + (ptrdiff_t)t * p->in_c, column, p->in_c);
+        mcugen_rows4_column(narrow, state_column, hidden);
         /* Rows that fill up a block are written behind the sums, where the next sums take their place. */
         const uint32_t *weights =
             mcugen_gate_sums_dsp(p->weights, 2 * hidden, column, words, state_column, state_words, sums);
@@ -54,7 +54,7 @@ static MCUGEN_INLINE void mcugen_gru_s8_dsp(const struct mcugen_gru_s8_dsp *p, c
             mcugen_gru_reset_behind(p->tanh, hidden, p->clip, sums + hidden, apart, fresh);
         } else {
             mcugen_gru_reset(p->tanh, hidden, sums + hidden, narrow, reset);
-            mcugen_gate_column(reset, state_column, hidden);
+            mcugen_rows4_column(reset, state_column, hidden);
             mcugen_gate_sums_dsp(weights, hidden, column, words, state_column, state_words, fresh);
             mcugen_gate_clip(fresh, hidden, p->clip);
         }

@@ -23,22 +23,22 @@ static MCUGEN_INLINE void mcugen_lstm_s8_dsp(const struct mcugen_lstm_s8_dsp *p,
                                              void *scratch)
 {
     const int32_t hidden = p->hidden;
-    const int32_t words = mcugen_gate_column_words(p->in_c);
-    const int32_t state_words = mcugen_gate_column_words(hidden);
+    const int32_t words = mcugen_rows4_words(p->in_c);
+    const int32_t state_words = mcugen_rows4_words(hidden);
     uint32_t *const column = (uint32_t *)scratch;
     uint32_t *const state_column = column + words;
     int8_t *const state = (int8_t *)(state_column + state_words);
     int16_t *const cell = (int16_t *)(void *)(state + (hidden + 3) / 4 * 4);
     int16_t *const sums = cell + hidden;
-    mcugen_gate_clear(column, words + state_words);
+    mcugen_rows4_clear(column, words + state_words);
     for (int32_t j = 0; j < hidden; ++j) {
         cell[j] = (int16_t)(p->initial_cell ? p->initial_cell[j] : 0);
         state[j] = (int8_t)(p->initial_state ? p->initial_state[j] : 0);
     }
     for (int32_t step = 0; step < p->steps; ++step) {
         const int32_t t = p->reverse ? p->steps - 1 - step : step;
-        mcugen_gate_column(in + (ptrdiff_t)t * p->in_c, column, p->in_c);
-        mcugen_gate_column(state, state_column, hidden);
+        mcugen_rows4_column(in + (ptrdiff_t)t * p->in_c, column, p->in_c);
+        mcugen_rows4_column(state, state_column, hidden);
         mcugen_gate_sums_dsp(p->weights, 4 * hidden, column, words, state_column, state_words, sums);
         mcugen_gate_clip(sums, 4 * hidden, p->clip);
         mcugen_lstm_units(p->tanh, hidden, p->cell_bits, sums, cell, state);

@@ -130,6 +130,7 @@ def _port_views(program: Program, kind: str, ports: Sequence[Port]) -> list[dict
                 "shape": str(list(port.operand.shape)),
                 "size": int(np.prod(port.operand.shape, dtype=np.int64)),
                 "bytes": port.operand.size,
+                "dynamic": port.dynamic,
                 "scale": c_float(port.scale),
                 "zero_point": f"({port.zero_point})" if port.zero_point < 0 else str(port.zero_point),
                 "low": info.min,

@@ -45,6 +45,7 @@ SIZES = MappingProxyType(
         "mcugen_strip_s8_scalar": 354,
         "mcugen_window_bytes_s8_scalar": 678,
         "mcugen_window_words_s8_scalar": 454,
+        "mcugen_sums_s8_dsp": 224,
         "mcugen_winograd_copy_s8_dsp": 100,
         "mcugen_winograd_input_s8_dsp": 678,
         "mcugen_winograd_output_s16_dsp": 454,

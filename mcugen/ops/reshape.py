@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.movement import MovementOperator
-from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec
+from mcugen.ops.operator import Case, Cost, Importer, Lowering, QuantContext, Spec
 
 if TYPE_CHECKING:
     from mcugen.targets import Target
@@ -42,6 +42,10 @@ class Reshape(MovementOperator):
         if inputs[0].size != int(np.prod(shape)):
             shape = (-1, *shape[1:])
         return [inputs[0].reshape(shape)]
+
+    def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
+        shape = context.activations[node.inputs[0]].held_shape(tuple(node.attrs["shape"]))
+        return node.with_attrs(shape=shape), {}
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         return [Lowering(view=True)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from mcugen.graph import Graph, Tensor
+from mcugen.graph import DynamicQuantParams, Graph, Tensor
 from mcugen.ops import operator
 from mcugen.ops.packed_weights import stored_format
 from mcugen.plan import model as memory
@@ -340,4 +340,6 @@ def _port(tensor: Tensor, layout: Layout) -> Port:
     assert tensor.quant is not None
     identifier = re.sub(r"\W+", "_", tensor.name, flags=re.ASCII).strip("_").lower() or "tensor"
     operand = _operand(tensor, layout.roots, layout.insets)
-    return Port(tensor.name, identifier, operand, float(tensor.quant.scale), int(tensor.quant.zero_point))
+    scale, zero_point = float(tensor.quant.scale), int(tensor.quant.zero_point)
+    dynamic = isinstance(tensor.quant, DynamicQuantParams)
+    return Port(tensor.name, identifier, operand, scale, zero_point, dynamic)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mcugen.errors import CalibrationError
 from mcugen.execute import Rows, evaluate_batches
-from mcugen.graph import Graph, QuantParams
+from mcugen.graph import DYNAMIC, DynamicQuantParams, Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
 from mcugen.quantize.ranges import INT16_LEVELS, Histogram, observer, quant_params
@@ -241,6 +241,7 @@ def choose_activations(
     histograms = {n: replace(h, levels=INT16_LEVELS) if n in int16 else h for n, h in histograms.items()}
     dtype = dict.fromkeys(int16, "int16")
     chosen = {name: quant_params(*_range(histograms[name], find), dtype.get(name, "int8")) for name in graph.inputs}
+    chosen |= dict.fromkeys(dynamic_inputs(graph), DYNAMIC)
     for node in graph.nodes:
         demand = operator(node.op).output_quant(node, graph)
         for name in node.outputs:
@@ -253,6 +254,11 @@ def choose_activations(
                 bound_low, bound_high = clip_bounds(node)
                 chosen[name] = quant_params(max(low, bound_low), min(high, bound_high), dtype.get(name, "int8"))
     return chosen | constant_params(graph)
+
+
+def dynamic_inputs(graph: Graph) -> list[str]:
+    """The model's inputs whose parameters are found at run time."""
+    return [name for name in graph.inputs if isinstance(graph.tensors[name].quant, DynamicQuantParams)]
 
 
 def constant_params(graph: Graph) -> dict[str, QuantParams]:

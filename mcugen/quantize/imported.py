@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.execute import Rows
-from mcugen.graph import Graph, QuantParams
+from mcugen.graph import DynamicQuantParams, Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.fake_quantize import activation_params
 from mcugen.quantize.calibration import choose_activations, constant_params, observe
@@ -29,7 +29,7 @@ NAMED = 5
 
 def is_imported(graph: Graph) -> bool:
     """Whether the model names parameters of its own."""
-    return any(tensor.quant is not None for tensor in graph.tensors.values())
+    return any(t.quant is not None and not isinstance(t.quant, DynamicQuantParams) for t in graph.tensors.values())
 
 
 def open_tensors(graph: Graph) -> list[str]:
@@ -74,9 +74,12 @@ def quantize_imported(
 
 def _given(graph: Graph) -> dict[str, QuantParams]:
     """What the model names, for activations and for constants that are operands, as int8 parameters."""
-    found = {}
+    found: dict[str, QuantParams] = {}
     for name, tensor in graph.tensors.items():
         quant = tensor.quant
+        if isinstance(quant, DynamicQuantParams):
+            found[name] = quant
+            continue
         if quant is None or np.ndim(quant.scale) or quant.dtype not in ("int8", "uint8"):
             continue
         params = activation_params(float(quant.scale), np.asarray(quant.zero_point).astype(quant.dtype))
@@ -118,7 +121,7 @@ def random_samples(graph: Graph) -> dict[str, Array]:
     for name in graph.inputs:
         quant, shape = graph.tensors[name].quant, graph.tensors[name].shape
         tail = shape[1:] if shape[:1] == (1,) else shape
-        if quant is None:
+        if quant is None or isinstance(quant, DynamicQuantParams):
             found[name] = rng.normal(size=(RANDOM_SAMPLES, *tail)).astype(np.float32)
         else:
             found[name] = quant.dequantize(rng.integers(-128, 128, (RANDOM_SAMPLES, *tail))).astype(np.float32)

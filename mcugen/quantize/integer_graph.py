@@ -22,7 +22,7 @@ def integer_graph(
     result = Graph(graph.name, [], {}, list(graph.inputs), list(graph.outputs))
     for name in graph.activations():
         quant = activations[name]
-        result.tensors[name] = Tensor(name, graph.tensors[name].shape, quant.dtype, None, quant)
+        result.tensors[name] = Tensor(name, quant.held_shape(graph.tensors[name].shape), quant.dtype, None, quant)
     for node in graph.nodes:
         integer, constants = integer_node(node, graph, context)
         names = []

@@ -157,6 +157,15 @@ def check_precision(graph: Graph, precision: Precision, *, imported: bool, arith
         )
 
 
+def check_dynamic(graph: Graph, precision: Precision, *, arithmetic: str) -> None:
+    """Raise McugenError where ranges cannot be found at run time."""
+    if precision or arithmetic != "default":
+        raise McugenError(
+            f"{graph.name}: activations 'dynamic' are int8, with int8 weights and mcugen's own arithmetic",
+            hint="leave `--activations` out, or `--precision`, `--layer-precision` and `--arithmetic`",
+        )
+
+
 def check_formats(graph: Graph, formats: Mapping[str, str], int16: Collection[str]) -> None:
     """Raise McugenError where a layer with weights in fewer bits reads or writes one of the `int16` tensors."""
     found = [n for n in graph.nodes if n.name in formats and not {n.inputs[0], *n.outputs}.isdisjoint(int16)]

@@ -84,8 +84,7 @@ def _port(port: Port) -> dict[str, Any]:
         "c_name": port.c_name,
         "shape": list(port.operand.shape),
         "dtype": port.operand.dtype,
-        "scale": port.scale,
-        "zero_point": port.zero_point,
+        **({"dynamic": True} if port.dynamic else {"scale": port.scale, "zero_point": port.zero_point}),
     }
 
 

@@ -52,7 +52,8 @@ def ports_table(report: Mapping[str, Any]) -> Table:
     rows = table("", "name", "shape", "type", ">scale", ">zero point")
     for kind in ("inputs", "outputs"):
         for port in report[kind]:
-            scale, zero_point = f"{port['scale']:.6g}", str(port["zero_point"])
+            known = not port.get("dynamic", False)
+            scale, zero_point = (f"{port['scale']:.6g}", str(port["zero_point"])) if known else ("dynamic", "dynamic")
             rows.add_row(kind[:-1], port["name"], _shape(port["shape"]), port["dtype"], scale, zero_point)
     return rows
 

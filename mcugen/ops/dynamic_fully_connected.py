@@ -1,0 +1,142 @@
+"""Fully connected layer whose input and output find their parameters at run time: no calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.fixed_point import INT32_LIMIT, exact_matmul, quantize_multiplier, requantize
+from mcugen.graph import DYNAMIC, Graph, Node, QuantParams, Tensor
+from mcugen.kernels import variants
+from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.dynamic import VALUE_LIMIT, rounding_shift, settle, split
+from mcugen.ops.operator import Case, Cost, Lowering, Operator, QuantContext, Spec, apply_clip, clip_bounds
+from mcugen.ops.refusal import refusal
+from mcugen.ops.weighted import float_bias
+from mcugen.program import KernelCall
+
+if TYPE_CHECKING:
+    from mcugen.targets import Target
+
+Array = npt.NDArray[Any]
+
+CONSTANTS = ("weights", "row_sums", "bias", "multiplier", "shift")
+WIDEST = 255
+"""The largest difference of an int8 and its zero point."""
+
+
+class DynamicFullyConnected(Operator):
+    """`x` [..., K] of one row * `weights` [O, K] + `bias` [O], then a Relu where `clip_min` is 0.
+
+    Integers (dynamic.py has tensors, r and `settle`): `a = sum(w * q) - z * sum(w)` is exact; `p = requantize(a)` brings every
+    output channel to the unit 2^(e + s), with s the smallest for which |p| < 2^29 whatever the input.  The bias b is int32,
+    |b| <= 2^29, in units of 2^t.  With `d = e + s - t`, the values are `p + r(b, d)` in units of 2^(e + s) where d >= 0, else
+    `r(p, -d) + b` in units of 2^t; then max(0, .) for a Relu, then `settle`.
+    Error beyond that of `settle`: 2^-24 of p from the multiplier, and 1.5 units, each below 2^-21 of the largest possible value.
+    """
+
+    name: ClassVar[str] = "dynamic_fully_connected"
+
+    def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
+        return [Spec((*inputs[0].shape[:-1], inputs[1].shape[0]))]
+
+    def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        y = inputs[0] @ inputs[1].T
+        return [apply_clip(node, y + inputs[2] if len(inputs) > 2 else y)]
+
+    def output_quant(self, node: Node, graph: Graph) -> QuantParams | str:
+        return DYNAMIC
+
+    def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
+        weights, scale = _weights(graph.tensors[node.inputs[1]])
+        reach = np.abs(weights.astype(np.float64)).sum(axis=1) * WIDEST
+        exponent = int(np.ceil(np.log2(max(float((reach * scale).max()), 2.0**-126) / VALUE_LIMIT)))
+        multiplier, shift = quantize_multiplier(scale / 2.0**exponent)
+        if np.any((reach + 1) * 2.0 ** shift.astype(np.float64) >= INT32_LIMIT):
+            raise refusal(
+                node,
+                graph,
+                f"{weights.shape[1]} products a row whose rows differ too much in scale do not fit a 32-bit sum",
+                hint="build it with `--activations static`",
+            )
+        bias = float_bias(node, graph)
+        bias_exponent = int(np.ceil(np.log2(max(float(np.abs(bias).max()), 2.0**-126) / VALUE_LIMIT)))
+        attrs = {"exponent": exponent, "bias_exponent": bias_exponent, "relu": clip_bounds(node)[0] == 0}
+        constants = {
+            "weights": weights,
+            "row_sums": weights.astype(np.int64).sum(axis=1).astype(np.int32),
+            "bias": np.rint(bias / 2.0**bias_exponent).astype(np.int32),
+            "multiplier": multiplier,
+            "shift": shift,
+        }
+        return replace(node, inputs=node.inputs[:1], attrs=attrs), constants
+
+    def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
+        x, weights, row_sums, bias, multiplier, shift = inputs
+        q, exponent, zero_point = split(x)
+        products = requantize(exact_matmul(q, weights.T) - zero_point * row_sums, multiplier, shift, 0)
+        unit = exponent + node.attrs["exponent"]
+        values = products
+        if bias.any():
+            distance = unit - node.attrs["bias_exponent"]
+            on_product = products + rounding_shift(bias.astype(np.int64), np.maximum(distance, 0))
+            on_bias = rounding_shift(products, np.maximum(-distance, 0)) + bias
+            values = np.where(distance >= 0, on_product, on_bias)
+            unit = np.maximum(unit, node.attrs["bias_exponent"])
+        return [settle(np.maximum(values, 0) if node.attrs["relu"] else values, unit)]
+
+    def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
+        constants = {name: graph.constant(tensor) for name, tensor in zip(CONSTANTS, node.inputs[1:], strict=True)}
+        out_c, in_c = constants["weights"].shape
+        fields = ("exponent", "bias_exponent", "relu")
+        call = KernelCall(
+            "mcugen_dynamic_fully_connected_s8",
+            ("dynamic_fully_connected_s8.h",),
+            {"in_c": in_c, "out_c": out_c} | {field: int(node.attrs[field]) for field in fields},
+            {n: data for n, data in constants.items() if n not in ("bias", "shift") or data.any()},
+            scratch=4 * out_c,
+            cycles=out_c * (in_c * 8.2 + 70.0) + 100.0,
+            code_bytes=500,
+        )
+        return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
+
+    def cost(self, node: Node, graph: Graph) -> Cost:
+        out_c, in_c = graph.tensors[node.inputs[1]].shape
+        return Cost(out_c * in_c, out_c)
+
+    def cases(self) -> Iterator[Case]:
+        for depth, out, reach in ((7, 5, 1.0), (64, 10, 1e-4), (33, 8, 3000.0), (1, 1, 1.0), (130, 3, 1.0)):
+            rng = np.random.default_rng([depth, out])
+            builder = GraphBuilder(f"dynamic_fully_connected_{depth}_{out}")
+            x = dynamic_input(builder, (1, depth))
+            operands = [x, builder.constant(rng.normal(size=(out, depth)) * rng.uniform(0.05, 1, (out, 1)), "w")]
+            operands += [] if out == 8 else [builder.constant(rng.normal(size=out) * reach, "b")]
+            attrs = {"clip_min": 0.0} if out == 10 else {}
+            y = builder.emit(self.name, operands, **attrs)
+            if out == 10:
+                last = builder.constant(rng.normal(size=(6, out)), "w2")
+                y = builder.emit(self.name, [builder.emit("reshape", [y], shape=(1, 1, out)), last])
+            yield Case(f"{depth}x{out}", builder.output(y), -reach, reach)
+
+
+def dynamic_input(builder: GraphBuilder, shape: tuple[int, ...]) -> str:
+    """A model input whose parameters are found at run time."""
+    name = builder.input("x", shape)
+    builder.graph.tensors[name] = replace(builder.graph.tensors[name], quant=DYNAMIC)
+    return name
+
+
+def _weights(tensor: Tensor) -> tuple[Array, Array]:
+    """int8 weights and the scale of every row: the model's own, or by minimum and maximum."""
+    assert tensor.data is not None
+    real = tensor.data.astype(np.float64)
+    if tensor.quant is not None:
+        scale = np.broadcast_to(tensor.quant.scale, (len(real),)).astype(np.float64)
+        return np.rint(real / scale[:, None]).astype(np.int8), scale
+    largest = np.abs(real).max(axis=1)
+    scale = np.where(largest > 0, largest, largest.max() or 1.0) / 127
+    return np.rint(real / scale[:, None]).astype(np.int8), scale
