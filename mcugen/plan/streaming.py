@@ -16,10 +16,12 @@ from mcugen.targets import Target
 
 TRIALS = 4000
 """Regions that are tried, times the nodes of the graph."""
-REDUCED = 3
+REDUCED = 6
 """Regions whose kernels are exchanged for smaller ones, where none keeps the limit with its fastest."""
 REGIONS = 3
 """How many regions a program may have."""
+SLOWER = 1.15
+"""How much slower than without a limit a program may be before its input is asked for row by row."""
 ROW_PRICE = 0.03
 """The fraction of its cycles that a node must save for each row more a call, where it has the choice."""
 FASTER = 0.99
@@ -35,6 +37,10 @@ class Planned:
     notes: tuple[str, ...]
     advice: str = ""
     """What was not allowed, and would need less RAM."""
+
+    @property
+    def cycles(self) -> float:
+        return total_cycles(self.choices)
 
 
 @dataclass(frozen=True)
@@ -104,18 +110,16 @@ def _worth_trying(choices: Sequence[Choice]) -> list[Choice]:
 def stream(search: Streaming, plain: Planned, exchanged: Planned, *, input_rows: bool | None) -> Planned:
     """The program with regions that run row by row: first with the input in the arena, then with its rows arriving one by one.
 
-    `plain` is the program without any, `exchanged` the same with smaller kernels; the best of all is returned where none keeps
-    the limit.  `input_rows` True: only the second form, False: only the first.
+    `plain` is the program without any, `exchanged` the same with smaller kernels.  The second form is tried where the first
+    does not keep the limit, or only with much slower kernels; the smallest of all is returned where none keeps it.  `input_rows` True: only the second form, False: only the first.
     """
-    found = [exchanged]
-    if not input_rows:
-        found += _with_regions(search, plain, pushed=False)
-    if input_rows or (input_rows is None and min(one.layout.peak for one in found) > search.wanted):
-        pushed = _with_regions(search, plain, pushed=True)
-        if input_rows and not pushed:
-            raise _refusal(search.graph)
-        found = pushed if input_rows else [*found, *pushed]
-    best = min(found, key=lambda one: max(one.layout.peak, search.wanted))
+    found = [] if input_rows else [exchanged, *_with_regions(search, plain, pushed=False)]
+    good = [one for one in found if one.layout.peak <= search.wanted and one.cycles <= SLOWER * plain.cycles]
+    if input_rows or (input_rows is None and not good):
+        found += _with_regions(search, plain, pushed=True)
+    if not found:
+        raise _refusal(search.graph)
+    best = min(found, key=lambda one: (max(one.layout.peak, search.wanted), one.cycles))
     if input_rows is False and best.layout.peak > search.wanted:
         pushed = _with_regions(search, plain, pushed=True)
         if pushed and pushed[0].layout.peak < best.layout.peak:
@@ -173,7 +177,7 @@ def _best_region(search: Streaming, now: Planned, *, pushed: bool, first: bool) 
     smallest = [_trial(search, now, span, pushed=pushed, smallest=True) for _, span in sorted(fitting)[:1]]
     done = [*(trial for trial, _ in fast), *reduced, *smallest]
     kept = [one for one in done if one is not None and one.layout.peak <= search.wanted]
-    return min(kept, key=lambda one: total_cycles(one.choices))
+    return min(kept, key=lambda one: one.cycles)
 
 
 def _candidates(search: Streaming, now: Planned, *, pushed: bool) -> list[tuple[int, int]]:
