@@ -41,6 +41,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         params={name: getattr(layer, name) for name in FIELDS} | {"channels": layer.in_c},
         constants={"weights": pack_weights(layer, along_height=False)},
         overlap={0: row_overlap(layer)},
+        in_place=0 if (layer.out_h, layer.pad_top, bottom) == (1, 0, 0) else None,
         cycles=31.0 * layer.out_h + lines * (71.5 + 24.3 * layer.out_w),
         code_bytes=144,
         shared_code=shared("mcugen_depthwise_line_s8_dsp"),

@@ -25,6 +25,7 @@ SIZES = MappingProxyType(
         "mcugen_depthwise_line_s8_dsp": 728,
         "mcugen_depthwise_pair_s16_dsp": 1432,
         "mcugen_depthwise_pixel_s8_dsp": 310,
+        "mcugen_depthwise_row_s8_dsp": 564,
         "mcugen_depthwise_rows_s8_dsp": 1206,
         "mcugen_depthwise_rows_s8_scalar": 278,
         "mcugen_depthwise_unpack_s8_dsp": 202,

@@ -47,8 +47,18 @@ static void copy_row(int8_t *to, const int8_t *from, size_t size)
     }
     const uint32_t *words = (const uint32_t *)(const void *)from;
     uint32_t *target = (uint32_t *)(void *)to;
-    for (size_t i = 0; i < size / 4u; ++i) {
-        target[i] = words[i];
+    size_t left = size / 4u;
+    for (; left >= 4u; left -= 4u) {
+        const uint32_t a = words[0], b = words[1], c = words[2], d = words[3];
+        target[0] = a;
+        target[1] = b;
+        target[2] = c;
+        target[3] = d;
+        words += 4;
+        target += 4;
+    }
+    for (; left > 0u; --left) {
+        *target++ = *words++;
     }
 }
 

@@ -16,6 +16,7 @@ from running import Case, device_compilers, run_on_device, run_on_host
 
 from mcugen.kernels import (
     depthwise_conv2d_3x3_dsp,
+    depthwise_conv2d_3x3_row_dsp,
     depthwise_conv2d_3x3_stride2_dsp,
     depthwise_conv2d_dsp,
     depthwise_conv2d_lines_dsp,
@@ -46,6 +47,15 @@ def layers_of_stride_2(rng: np.random.Generator) -> Iterator[ConvLayer]:
         padding = (top, left, below, right)
         yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), stride=(2, 2), padding=padding)
     yield from extreme_layers(rng, size=(6, 9), channels=5, kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
+
+
+def rows_of_stride_1(rng: np.random.Generator) -> Iterator[ConvLayer]:
+    shapes = itertools.product((1, 2, 3, 4, 5, 6, 7, 8, 11), itertools.product((0, 1), (0, 1)))
+    wide = ((outputs, pads) for outputs, pads in shapes if outputs + 2 > sum(pads))
+    for (outputs, (left, right)), channels in zip(wide, itertools.cycle((1, 2, 5)), strict=False):
+        size = (3, outputs + 2 - left - right)
+        yield depthwise_layer(rng, size=size, channels=channels, kernel=(3, 3), padding=(0, left, 0, right))
+    yield from extreme_layers(rng, size=(3, 9), channels=5, kernel=(3, 3), padding=(0, 1, 0, 1))
 
 
 def layers_of_any_shape(rng: np.random.Generator) -> Iterator[ConvLayer]:
@@ -97,6 +107,7 @@ def cases(name: str) -> list[Case]:
 
 KERNELS: dict[str, tuple[Any, Callable[[np.random.Generator], Iterator[ConvLayer]]]] = {
     "3x3": (depthwise_conv2d_3x3_dsp, layers_of_stride_1),
+    "3x3 row": (depthwise_conv2d_3x3_row_dsp, rows_of_stride_1),
     "3x3 stride 2": (depthwise_conv2d_3x3_stride2_dsp, layers_of_stride_2),
     "lines": (depthwise_conv2d_lines_dsp, layers_along_lines),
     "any": (depthwise_conv2d_dsp, layers_of_any_shape),
