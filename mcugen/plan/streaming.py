@@ -111,7 +111,8 @@ def stream(search: Streaming, plain: Planned, exchanged: Planned, *, input_rows:
     """The program with regions that run row by row: first with the input in the arena, then with its rows arriving one by one.
 
     `plain` is the program without any, `exchanged` the same with smaller kernels.  The second form is tried where the first
-    does not keep the limit, or only with much slower kernels; the smallest of all is returned where none keeps it.  `input_rows` True: only the second form, False: only the first.
+    does not keep the limit, or only with much slower kernels; the smallest of all is returned where none keeps it.
+    `input_rows` True: only the second form, False: only the first.
     """
     found = [] if input_rows else [exchanged, *_with_regions(search, plain, pushed=False)]
     good = [one for one in found if one.layout.peak <= search.wanted and one.cycles <= SLOWER * plain.cycles]
