@@ -14,8 +14,8 @@
 /* in [in_h][in_w][in_c] of in_bytes an element, out [out_h][out_w][out_c], stored as `store` says.  Weights: the stream of
  * matmul_s16_dsp.h, blocks3 blocks of 3 channels and the rest of 2, inputs in the order [kernel_h][kernel_w][in_c], in groups of
  * four; of int8 the inputs 1 and 2 of a group change places.  int8 inputs count 2^in_shift times.  Padded taps read
- * in_zero_point.  Scratch: `batch` columns of 16 bytes for every group of four inputs, and where in_c is no multiple of 4 or taps
- * are padded, one window, its size rounded up to groups of four. */
+ * in_zero_point.  Scratch: `batch` columns of 16 bytes for every group of four inputs, and where in_c is no multiple of 4 one window,
+ * its size rounded up to groups of four; none where kernel_w * in_c is such a multiple and all windows lie in the image. */
 struct mcugen_conv2d_s16_dsp {
     int32_t in_bytes, store;
     int32_t in_h, in_w, in_c;
@@ -32,35 +32,97 @@ struct mcugen_conv2d_s16_dsp {
     const uint32_t *weights;
 };
 
-/* Inputs into one pixel's half of a column of pairs: `groups` of four of each of `rows` rows, which begin `pitch` bytes apart. */
+#if MCUGEN_HAVE_DSP
+
+/* Inputs into one pixel's half of a column of pairs: `groups` of four of each of `rows` rows, which begin `pitch` bytes apart.  All at
+ * least 1.  r0 in, r1 pitch, r2 column, r3 groups, r4 from, r5-r8 words, r9 groups left, r12 rows left. */
+MCUGEN_SHARED void mcugen_column_s16_dsp(const int8_t *in, int32_t pitch, uint32_t *column, int32_t groups, int32_t rows)
+{
+    register const int8_t *r0 __asm__("r0") = in;
+    register int32_t r1 __asm__("r1") = pitch;
+    register uint32_t *r2 __asm__("r2") = column;
+    register int32_t r3 __asm__("r3") = groups;
+    register int32_t r12 __asm__("r12") = rows;
+    __asm__ volatile(
+        "push {r4-r10}\n\t"
+        "cmp r3, #1\n\t"
+        "bne.n 2f\n"
+        "1:\n\t"
+        "ldr r6, [r0, #4]\n\t"
+        "ldr r5, [r0]\n\t"
+        "add r0, r0, r1\n\t"
+        "str r6, [r2, #4]\n\t"
+        "str r5, [r2], #16\n\t"
+        "subs r12, r12, #1\n\t"
+        "bne.n 1b\n\t"
+        "b.n 6f\n"
+        "2:\n\t"
+        "mov r4, r0\n\t"
+        "add r0, r0, r1\n\t"
+        "lsrs r9, r3, #1\n\t"
+        "bcc.n 3f\n\t"
+        "ldr r6, [r4, #4]\n\t"
+        "ldr r5, [r4], #8\n\t"
+        "str r6, [r2, #4]\n\t"
+        "str r5, [r2], #16\n"
+        "3:\n\t"
+        "lsrs r9, r9, #1\n\t"
+        "bcc.n 4f\n\t"
+        "ldr r6, [r4, #4]\n\t"
+        "ldr r7, [r4, #8]\n\t"
+        "ldr r8, [r4, #12]\n\t"
+        "ldr r5, [r4], #16\n\t"
+        "str r6, [r2, #4]\n\t"
+        "str r7, [r2, #16]\n\t"
+        "str r8, [r2, #20]\n\t"
+        "str r5, [r2], #32\n"
+        "4:\n\t"
+        "cmp r9, #0\n\t"
+        "beq.n 5f\n"
+        "7:\n\t"
+        "ldr r6, [r4, #4]\n\t"
+        "ldr r7, [r4, #8]\n\t"
+        "ldr r8, [r4, #12]\n\t"
+        "ldr r5, [r4], #16\n\t"
+        "str r6, [r2, #4]\n\t"
+        "str r7, [r2, #16]\n\t"
+        "str r8, [r2, #20]\n\t"
+        "str r5, [r2], #32\n\t"
+        "ldr r6, [r4, #4]\n\t"
+        "ldr r7, [r4, #8]\n\t"
+        "ldr r8, [r4, #12]\n\t"
+        "ldr r5, [r4], #16\n\t"
+        "str r6, [r2, #4]\n\t"
+        "str r7, [r2, #16]\n\t"
+        "str r8, [r2, #20]\n\t"
+        "str r5, [r2], #32\n\t"
+        "subs r9, r9, #1\n\t"
+        "bne.n 7b\n"
+        "5:\n\t"
+        "subs r12, r12, #1\n\t"
+        "bne.n 2b\n"
+        "6:\n\t"
+        "pop {r4-r10}\n\t"
+        : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r12)
+        :
+        : "cc", "memory");
+}
+
+#else
+
+/* The C twin of the assembly. */
 MCUGEN_SHARED void mcugen_column_s16_dsp(const int8_t *in, int32_t pitch, uint32_t *column, int32_t groups, int32_t rows)
 {
     for (; rows > 0; --rows) {
-        const int8_t *from = in;
-        int32_t n = groups;
-        if (n & 1) {
-            const uint32_t a = mcugen_load32(from);
-            const uint32_t b = mcugen_load32(from + 4);
-            column[0] = a;
-            column[1] = b;
-            from += 8;
-            column += 4;
-        }
-        for (n >>= 1; n > 0; --n) {
-            const uint32_t a = mcugen_load32(from);
-            const uint32_t b = mcugen_load32(from + 4);
-            const uint32_t c = mcugen_load32(from + 8);
-            const uint32_t d = mcugen_load32(from + 12);
-            column[0] = a;
-            column[1] = b;
-            column[4] = c;
-            column[5] = d;
-            from += 16;
-            column += 8;
+        for (int32_t i = 0; i < groups; ++i, column += 4) {
+            column[0] = mcugen_load32(in + 8 * i);
+            column[1] = mcugen_load32(in + 8 * i + 4);
         }
         in += pitch;
     }
 }
+
+#endif
 
 /* The same from int8, as bytes 0 and 2, and 1 and 3. */
 static MCUGEN_INLINE void mcugen_column_s8_s16_dsp(const int8_t *in, int32_t pitch, uint32_t *column, int32_t groups,
@@ -84,6 +146,44 @@ static MCUGEN_INLINE void mcugen_fill_column_s16_dsp(const struct mcugen_conv2d_
         mcugen_column_s16_dsp(in, pitch, column, groups, rows);
     } else {
         mcugen_column_s8_s16_dsp(in, pitch, column, groups, rows, p->in_shift);
+    }
+}
+
+/* Padded taps: `groups` of four; returns the word behind them. */
+static MCUGEN_INLINE uint32_t *mcugen_pad_column_s16_dsp(const struct mcugen_conv2d_s16_dsp *p, uint32_t *column,
+                                                         int32_t groups)
+{
+    const uint32_t zero = (uint32_t)(uint16_t)p->in_zero_point * 0x10001u;
+    const uint32_t pair = mcugen_shift_pair(zero, p->in_shift);
+    for (; groups > 0; --groups, column += 4) {
+        column[0] = pair;
+        column[1] = pair;
+    }
+    return column;
+}
+
+/* The window at (y, x), part of which lies beside the image; in_c a multiple of 4. */
+static MCUGEN_INLINE void mcugen_edge_column_s16_dsp(const struct mcugen_conv2d_s16_dsp *p, const int8_t *in, int32_t y,
+                                                     int32_t x, uint32_t *column)
+{
+    const int32_t tap = p->in_c >> 2;
+    const int32_t taps = p->dilation_w == 1 ? p->kernel_w : 1;
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky, y += p->dilation_h) {
+        for (int32_t kx = 0; kx < p->kernel_w; kx += taps) {
+            const int32_t first = x + kx * p->dilation_w;
+            struct mcugen_span s = mcugen_row_span(first, taps, p->in_w);
+            if (y < 0 || y >= p->in_h) {
+                s.left = s.right = taps;
+            }
+            column = mcugen_pad_column_s16_dsp(p, column, tap * s.left);
+            if (s.right > s.left) {
+                const int32_t groups = tap * (s.right - s.left);
+                const ptrdiff_t from = ((ptrdiff_t)y * p->in_w + first + s.left) * p->in_c * p->in_bytes;
+                mcugen_fill_column_s16_dsp(p, in + from, 0, column, groups, 1);
+                column += 4 * groups;
+            }
+            column = mcugen_pad_column_s16_dsp(p, column, tap * (taps - s.right));
+        }
     }
 }
 
@@ -122,17 +222,15 @@ static MCUGEN_INLINE void mcugen_conv2d_s16_dsp(const struct mcugen_conv2d_s16_d
         int32_t x = -p->pad_left;
         for (int32_t ox = 0; ox < p->out_w; ++ox, x += p->stride_w) {
             uint32_t *column = columns + (filled >> 1) * 4 * steps + (filled & 1) * 2;
-            const int8_t *from = staged;
-            int32_t groups = steps;
-            int32_t rows = 1;
             if (row_inside && x >= 0 && x <= x_last) {
-                from = in + y * pitch + x * pixel;
-                groups = run >> 2;
-                rows = p->kernel_h;
+                const int8_t *from = in + ((ptrdiff_t)y * p->in_w + x) * pixel;
+                mcugen_fill_column_s16_dsp(p, from, p->dilation_h * pitch, column, run >> 2, p->kernel_h);
+            } else if ((p->in_c & 3) == 0) {
+                mcugen_edge_column_s16_dsp(p, in, y, x, column);
             } else {
                 mcugen_window_s8(&w, in, y, x, staged);
+                mcugen_fill_column_s16_dsp(p, staged, 0, column, steps, 1);
             }
-            mcugen_fill_column_s16_dsp(p, from, p->dilation_h * pitch, column, groups, rows);
             if (++filled == 2 * p->batch) {
                 m.pairs = p->batch;
                 mcugen_matmul_s16_dsp(&m);

@@ -26,7 +26,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     pixels = layer.out_h * layer.out_w
     steps = -(-layer.depth // 4)
     batch = max(1, min(BATCH_BYTES // (16 * steps), pixels // 2))
-    direct = layer.kernel_w * layer.in_c % 4 == 0 and inner_pixels(layer) == pixels
+    inside = inner_pixels(layer) == pixels
+    direct = layer.in_c % 4 == 0 or (layer.kernel_w * layer.in_c % 4 == 0 and inside)
     store = {
         "in_bytes": layer.in_bytes,
         "store": store_kind(layer.out_dtype, layer.act_min),
@@ -60,7 +61,9 @@ def matmul_s16_cycles(steps: int, threes: int, twos: int, pixels: int, batch: in
 def column_cycles(layer: ConvLayer) -> float:
     """Filling all columns; fitted, within 5 % of a layer."""
     pixels, inner = layer.out_h * layer.out_w, inner_pixels(layer)
-    apart = layer.kernel_w * layer.in_c % 4 != 0
-    staged = 20 + 2 * layer.in_bytes * layer.depth if apart else 0
-    edge = 250 + (1 + 2 * layer.in_bytes) * layer.depth + (150 * layer.in_bytes if layer.in_c % 4 else 0)
-    return pixels * (60 + 2.5 * layer.depth) + inner * staged + (pixels - inner) * edge
+    each = 1.4 if layer.in_bytes == 2 else 2.5
+    if layer.in_c % 4 == 0:
+        return pixels * (60 + each * layer.depth) + (pixels - inner) * (150 + 40 * layer.kernel_h)
+    staged = 20 + 2 * layer.in_bytes * layer.depth if layer.kernel_w * layer.in_c % 4 else 0
+    edge = 250 + (1 + 2 * layer.in_bytes) * layer.depth + 150 * layer.in_bytes
+    return pixels * (60 + each * layer.depth) + inner * staged + (pixels - inner) * edge

@@ -14,7 +14,7 @@ SIZES = MappingProxyType(
         "mcugen_column_int4_s8_dsp": 76,
         "mcugen_column_pairs_s8_dsp": 166,
         "mcugen_column_rows_s8_dsp": 174,
-        "mcugen_column_s16_dsp": 110,
+        "mcugen_column_s16_dsp": 156,
         "mcugen_column_s8_dsp": 158,
         "mcugen_column_s8_scalar": 264,
         "mcugen_column_words_s8_scalar": 42,
