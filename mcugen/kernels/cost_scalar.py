@@ -42,3 +42,13 @@ def depthwise_cycles(layer: ConvLayer, columns: int) -> float:
     strip = layer.kernel_h * (90 + 17.3 * columns)
     rows = 70 + 10 * taps + layer.out_w * (65 + 12 * pairs + 3 * -(-pairs // 5))
     return (layer.out_h + 1) // 2 * (layer.in_c * strip + layer.out_c * rows)
+
+
+def int4_cycles(layer: ConvLayer, *, grouped: bool, point: bool) -> float:
+    """The whole of `mcugen_conv2d_int4_s8_scalar`."""
+    depth, pixels = layer.depth, layer.out_h * layer.out_w
+    groups = -(-depth // 32) if grouped else 1
+    block = 23 * depth + 76 * -(-depth // 16) + 263 * groups + 617
+    rest = layer.out_c % 8 * (11 * depth + 60 * groups)
+    window = 0 if point else 60 + 90 * layer.kernel_h + 27 * depth
+    return pixels * (layer.out_c // 8 * block + rest + 7 * depth + window)

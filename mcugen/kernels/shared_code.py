@@ -29,6 +29,7 @@ SIZES = MappingProxyType(
         "mcugen_depthwise_rows_s8_dsp": 1206,
         "mcugen_depthwise_rows_s8_scalar": 278,
         "mcugen_depthwise_unpack_s8_dsp": 202,
+        "mcugen_int4_s8_scalar": 214,
         "mcugen_matmul_int4_s8_dsp": 812,
         "mcugen_matmul_lean_s8_dsp": 1314,
         "mcugen_matmul_plain_s8_dsp": 708,

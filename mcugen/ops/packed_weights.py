@@ -24,7 +24,9 @@ CYCLES_PER_SHIFTED_MAC = 19.0
 CYCLES_PER_INDEXED_MAC = 13.0
 SLOW_MULTIPLY = 9
 """With a multiplication of more cycles than this, a shift is faster than a table and a multiplication."""
-CYCLES_PER_OUTPUT = 40.0
+CYCLES_PER_OUTPUT = 60.0
+CYCLES_PER_ROW = 140.0
+"""Of a window with several rows."""
 
 
 def packed_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Target) -> list[Lowering]:
@@ -57,12 +59,13 @@ def packed_call(layer: ConvLayer, packed: PackedWeights, plain: KernelCall, *, s
     name = "conv2d_s8_w4" if short else "conv2d_s8_indexed"
     outputs = layer.out_h * layer.out_w * layer.out_c
     per_mac = CYCLES_PER_INDEXED_MAC if not short else CYCLES_PER_SHIFTED_MAC if shift_only else CYCLES_PER_MAC
+    rows = CYCLES_PER_ROW * layer.kernel_h if layer.kernel_h * layer.kernel_w > 1 else 0
     return dataclasses.replace(
         plain,
         function=f"mcugen_{name}",
         headers=(f"{name}.h",),
         params={field: int(getattr(layer, field)) for field in FIELDS},
         constants=constants,
-        cycles=layer.macs * per_mac + outputs * CYCLES_PER_OUTPUT,
+        cycles=layer.macs * per_mac + outputs * (CYCLES_PER_OUTPUT + rows),
         code_bytes=400,
     )

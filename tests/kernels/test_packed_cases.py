@@ -21,6 +21,7 @@ from harness import quantized
 from test_packed_weights import LAYERS, in_format
 
 COMPILERS = device_compilers()
+CORES = ("cortex-m4", "cortex-m0")
 
 
 def weighted_nodes(word: str) -> Iterator[tuple[Node, Graph, Int8, Int8]]:
@@ -39,16 +40,20 @@ def cases(word: str, core: str) -> list[Case]:
     listed = []
     for node, graph, x, y in weighted_nodes(word):
         for lowering in operator(node.op).lower(node, graph, target):
-            listed.append(Case(lowering.calls[0], (x,), y))
+            call = lowering.calls[0]
+            listed.append(Case(call, (x,), y))
+            if 0 in call.overlap:
+                listed.append(Case(call, (x,), y, distance=call.overlap[0]))
     return listed
 
 
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("word", WEIGHT_FORMATS)
-def test_on_the_host(word: str, tmp_path: Path) -> None:
-    run_on_host(cases(word, "cortex-m4"), tmp_path, specialized=0)
+def test_on_the_host(word: str, core: str, tmp_path: Path) -> None:
+    run_on_host(cases(word, core), tmp_path, specialized=0)
 
 
-@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0"])
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("word", WEIGHT_FORMATS)
 def test_on_emulated_cores(word: str, core: str, tmp_path: Path) -> None:
     compiler = COMPILERS[len(word) % len(COMPILERS)]
