@@ -13,6 +13,7 @@ from mcugen.config import BuildOptions
 from mcugen.errors import CalibrationError, McugenError
 from mcugen.pipeline import Quantized
 from mcugen.plan.schedule import Goal
+from mcugen.quantize.precision import INT8
 
 Progress = Callable[[str, int, int], None]
 Warn = Callable[[str], None]
@@ -46,6 +47,7 @@ def bench_models(
     optimize: str = "balanced",
     observer: str = "auto",
     effort: str = "default",
+    precision: str = INT8,
     compiler: str | None = None,
     progress: Progress | None = None,
     warn: Warn | None = None,
@@ -62,7 +64,7 @@ def bench_models(
     rows: list[BenchRow] = []
     for file in files:
         try:
-            data, quantized = _prepared(file, observer, effort)
+            data, quantized = _prepared(file, observer=observer, effort=effort, precision=precision)
         except Exception as error:
             rows += [_failed(file, target, error) for target in targets]
             continue
@@ -92,14 +94,14 @@ def find_calibration(model: Path) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
-def _prepared(model: Path, observer: str, effort: str) -> tuple[Path | None, Quantized]:
+def _prepared(model: Path, **options: str) -> tuple[Path | None, Quantized]:
     """The quantized model, with the first calibration file that fits its inputs."""
     for path in find_calibration(model):
         try:
-            return path, prepare(model, BuildOptions(calibrate=path, observer=observer, effort=effort))
+            return path, prepare(model, BuildOptions(calibrate=path, **options))  # type: ignore[arg-type]
         except CalibrationError:
             continue
-    return None, prepare(model, BuildOptions(observer=observer, effort=effort))
+    return None, prepare(model, BuildOptions(**options))  # type: ignore[arg-type]
 
 
 def _failed(model: Path, target: str, error: Exception) -> BenchRow:

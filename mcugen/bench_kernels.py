@@ -14,6 +14,7 @@ from mcugen import pipeline
 from mcugen.graph import Graph
 from mcugen.ops.builder import GraphBuilder
 from mcugen.plan.schedule import Goal
+from mcugen.quantize.precision import INT8, choose_precision
 from mcugen.simulation import core_of, simulate_package
 
 Progress = Callable[[str, int, int], None]
@@ -52,7 +53,12 @@ class _Layer:
 
 
 def bench_kernels(
-    target: str, *, compiler: str | None = None, optimize: str = "speed", progress: Progress | None = None
+    target: str,
+    *,
+    compiler: str | None = None,
+    optimize: str = "speed",
+    precision: str = INT8,
+    progress: Progress | None = None,
 ) -> list[KernelRow]:
     """The table of all layers below for one target, each verified bit for bit on the emulated core first."""
     core = core_of(target, None)
@@ -62,9 +68,9 @@ def bench_kernels(
         graph = layer.graph
         rng = np.random.default_rng(3)
         samples = {n: rng.normal(size=(SAMPLES, *graph.tensors[n].shape[1:])).astype(np.float32) for n in graph.inputs}
-        compiled = pipeline.compile_model(
-            pipeline.quantize(graph, samples, observer="minmax"), target=core, goal=Goal(optimize)
-        )
+        chosen = choose_precision(graph, precision)
+        quantized = pipeline.quantize(graph, samples, observer="minmax", precision=chosen)
+        compiled = pipeline.compile_model(quantized, target=core, goal=Goal(optimize))
         with tempfile.TemporaryDirectory(prefix="mcugen-") as folder:
             package = compiled.stage(Path(folder) / "layer")
             run = simulate_package(package, core, vectors=3, compiler=compiler)

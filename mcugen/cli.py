@@ -46,6 +46,13 @@ OBSERVER = click.option(
 EFFORT = click.option(
     "--effort", type=click.Choice(tuple(EFFORTS)), default="default", show_default=True, help="Time for accuracy."
 )
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=INT8,
+    show_default=True,
+    help="Of all layers: int16 for activations, the others for weights.",
+)
 COMPILER = click.option("--compiler", metavar="gcc|zig|PATH", help="The C compiler (default: what is installed).")
 
 
@@ -105,13 +112,7 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
     show_default=True,
     help="tflite: the integers of TensorFlow Lite's reference kernels.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default=INT8,
-    show_default=True,
-    help="Of all layers: int16 for activations, the others for weights.",
-)
+@PRECISION
 @click.option(
     "--layer-precision", type=LAYER_PRECISION, default={}, help="Of some layers, e.g. conv1=int16,fc2=int4,input=int16."
 )
@@ -303,6 +304,7 @@ def fidelity(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 )
 @OBSERVER
 @EFFORT
+@PRECISION
 @COMPILER
 @common
 def bench(models: tuple[Path, ...], targets: tuple[str, ...], kernels: bool, as_json: bool, **options: Any) -> None:
@@ -316,7 +318,7 @@ def bench(models: tuple[Path, ...], targets: tuple[str, ...], kernels: bool, as_
     if kernels == bool(models):
         raise click.UsageError("give models, or --kernels")
     if kernels:
-        _bench_kernels(targets, options["optimize"], options["compiler"], as_json=as_json)
+        _bench_kernels(targets, options, as_json=as_json)
         return
     with progress_bars() as progress:
         rows = bench_models(models, targets, progress=progress, warn=warn, **options)
@@ -330,13 +332,14 @@ def bench(models: tuple[Path, ...], targets: tuple[str, ...], kernels: bool, as_
         click.get_current_context().exit(failed[0])
 
 
-def _bench_kernels(targets: tuple[str, ...], optimize: str, compiler: str | None, *, as_json: bool) -> None:
+def _bench_kernels(targets: tuple[str, ...], options: dict[str, Any], *, as_json: bool) -> None:
     from mcugen.bench_kernels import bench_kernels
 
     records: list[dict[str, Any]] = []
+    given = {name: options[name] for name in ("optimize", "compiler", "precision")}
     with progress_bars() as progress:
         for target in targets:
-            rows = bench_kernels(target, optimize=optimize, compiler=compiler, progress=progress)
+            rows = bench_kernels(target, **given, progress=progress)
             records += [{"target": target, **dataclasses.asdict(row)} for row in rows]
     show("bench", {"kernels": records}, lambda: [text.kernel_table(records)], as_json=as_json)
 
