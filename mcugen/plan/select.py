@@ -18,6 +18,8 @@ EVENT_CYCLES = 40.0
 """What a call for a block of rows costs beside its kernel."""
 EVERY_CORE = ("portable", "scalar")
 """Variants that run on all cores."""
+AT_ANY_ADDRESS = ("portable", "dsp")
+"""Variants whose operands need no alignment: they load bytes, or run on cores whose loads take any address."""
 
 BLOCK_ROWS = (1, 2, 4)
 """Numbers of rows that a call may make."""
@@ -56,25 +58,25 @@ def alternatives(graph: Graph, target: Target) -> list[list[Choice]]:
 def row_alternatives(node: Node, graph: Graph, target: Target) -> list[Choice]:
     """The ways to run a node row by row, for each number of rows a call; none where it cannot."""
     window = row_window(node, graph)
+    if window is None:
+        return []
     found: list[Choice] = []
-    output = graph.tensors[node.outputs[0]]
-    for rows in BLOCK_ROWS:
-        if window is not None and output.shape[1] % rows == 0:
-            small, block = row_block(node, graph, window, rows)
-            whole = [one for one in _undominated(_lower(small, block, target)) if len(one.calls) == 1]
-            made = [_choice(small, block, target, one) for one in whole]
-            repeats = output.shape[1] // rows
-            found += [
-                replace(c, node=node, rows=rows, repeats=repeats) for c in made if _aligned(c, node, graph, target)
-            ]
+    height = graph.tensors[node.outputs[0]].shape[1]
+    target = _for_rows(node, graph, target)
+    for rows in (rows for rows in BLOCK_ROWS if height % rows == 0):
+        small, block = row_block(node, graph, window, rows)
+        whole = [one for one in _undominated(_lower(small, block, target)) if len(one.calls) == 1]
+        made = [_choice(small, block, target, one) for one in whole]
+        found += [replace(choice, node=node, rows=rows, repeats=height // rows) for choice in made]
     return found
 
 
-def _aligned(choice: Choice, node: Node, graph: Graph, target: Target) -> bool:
-    """Whether rows of any number lie where the kernels want their operands; portable ones take any address."""
+def _for_rows(node: Node, graph: Graph, target: Target) -> Target:
+    """The target with those of its kernels that take rows wherever they lie."""
     names = [name for name in (*node.inputs, *node.outputs) if not graph.is_constant(name)]
-    even = all(row_bytes(graph.tensors[name]) % target.alignment == 0 for name in names)
-    return even or all(call.variant == "portable" for _, one in choice.branches for call in one.calls)
+    if all(row_bytes(graph.tensors[name]) % target.alignment == 0 for name in names):
+        return target
+    return replace(target, variants=tuple(variant for variant in target.variants if variant in AT_ANY_ADDRESS))
 
 
 def _lower(node: Node, graph: Graph, target: Target) -> list[Lowering]:
@@ -111,6 +113,7 @@ def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Cho
     if lowering.view or not target.generic:
         return Choice(node, lowering, (("", lowering),), _need(node, graph, [lowering]))
     branches: list[tuple[str, Lowering]] = []
+    every_core = tuple(variant for variant in EVERY_CORE if variant in target.variants)
     for i, (condition, variant) in enumerate(FEATURES):
         if variant in target.variants:
             better = [name for _, name in FEATURES[:i]]
@@ -122,7 +125,7 @@ def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Cho
                 else _fastest(node, graph, target, allowed, lowering)
             )
             branches.append((condition, own))
-    branches.append(("", _fastest(node, graph, target, EVERY_CORE, lowering)))
+    branches.append(("", _fastest(node, graph, target, every_core, lowering)))
     # a branch that runs what the next one runs anyway needs no condition
     kept = [b for b, after in pairwise(branches) if _functions(b[1]) != _functions(after[1])]
     return Choice(node, lowering, (*kept, branches[-1]), _need(node, graph, [one for _, one in branches]))
