@@ -39,6 +39,7 @@ class Region:
 def find_regions(graph: Graph, choices: Sequence[Choice], *, pushed: bool) -> tuple[Region, ...]:
     """The runs of neighbouring choices that work on rows; with `pushed` the model's input arrives row by row."""
     found: list[Region] = []
+    source, start = row_input(graph, choices)
     first = 0
     while first < len(choices):
         last = first
@@ -46,7 +47,7 @@ def find_regions(graph: Graph, choices: Sequence[Choice], *, pushed: bool) -> tu
             last += 1
         if last > first:
             run = choices[first:last]
-            schedule = region_schedule(graph, [(c.node, c.rows) for c in run], pushed=pushed and first == 0)
+            schedule = region_schedule(graph, [(c.node, c.rows) for c in run], pushed=source if pushed and first == start else None)
             if schedule is None:
                 raise ValueError(f"'{run[0].node.name}' to '{run[-1].node.name}' cannot run row by row")
             found.append(Region(first, last - 1, schedule, homes_of(run, schedule)))
@@ -54,8 +55,28 @@ def find_regions(graph: Graph, choices: Sequence[Choice], *, pushed: bool) -> tu
     return tuple(found)
 
 
-def region_schedule(graph: Graph, nodes: Sequence[tuple[Node, int]], *, pushed: bool) -> RowSchedule | None:
-    """The schedule of neighbouring nodes, each with its rows a call; None where they cannot run row by row together."""
+def row_input(graph: Graph, choices: Sequence[Choice]) -> tuple[str | None, int]:
+    """The tensor whose rows the model's input consists of, and the position of the first choice that could read them.
+
+    None where the model has several inputs.  Views before the first layer change the input's shape, not its bytes.
+    """
+    if len(graph.inputs) != 1:
+        return None, 0
+    name, position = graph.inputs[0], 0
+    for choice in choices:
+        if not choice.lowering.view or len(graph.readers(name)) > 1 or name in graph.outputs:
+            break
+        name, position = choice.node.outputs[0], position + 1
+    return name, position
+
+
+def region_schedule(
+    graph: Graph, nodes: Sequence[tuple[Node, int]], *, pushed: str | None = None
+) -> RowSchedule | None:
+    """The schedule of neighbouring nodes, each with its rows a call; None where they cannot run row by row together.
+
+    `pushed` is the tensor whose rows arrive one by one.
+    """
     inside = {node.name for node, _ in nodes}
     made = {node.outputs[0] for node, _ in nodes}
     row_nodes: list[RowNode] = []
@@ -68,7 +89,7 @@ def region_schedule(graph: Graph, nodes: Sequence[tuple[Node, int]], *, pushed: 
     tensors: list[RowTensor] = []
     for name in dict.fromkeys(n for node in row_nodes for n in (*node.inputs, node.output)):
         outside = name in graph.outputs or any(node.name not in inside for node in graph.readers(name))
-        wanted = pushed and graph.inputs == [name]
+        wanted = name == pushed
         if wanted and outside:
             return None
         tensor = _row_tensor(
@@ -77,7 +98,7 @@ def region_schedule(graph: Graph, nodes: Sequence[tuple[Node, int]], *, pushed: 
         if tensor is None:
             return None
         tensors.append(tensor)
-    if pushed and not any(tensor.pushed for tensor in tensors):
+    if pushed is not None and not any(tensor.pushed for tensor in tensors):
         return None
     return schedule_rows(row_nodes, tensors)
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph
 from mcugen.plan.layout import Layout, lay_out
-from mcugen.plan.regions import region_need, region_schedule
+from mcugen.plan.regions import region_need, region_schedule, row_input
 from mcugen.plan.row_schedule import RowSchedule
 from mcugen.plan.select import Choice, row_alternatives, total_cycles
 from mcugen.targets import Target
@@ -68,15 +68,15 @@ class Streaming:
             self._rows[name] = _worth_trying(row_alternatives(node, self.graph, self.target))
         return self._rows[name]
 
-    def schedule(self, choices: Sequence[Choice], *, pushed: bool) -> RowSchedule | None:
-        """The schedule of a region, simulated once."""
+    def schedule(self, choices: Sequence[Choice], *, pushed: str | None) -> RowSchedule | None:
+        """The schedule of a region, simulated once; `pushed` is the tensor whose rows arrive one by one."""
         key = (pushed, *((choice.node.name, choice.rows) for choice in choices))
         if key not in self._schedules:
             nodes = [(choice.node, choice.rows) for choice in choices]
             self._schedules[key] = region_schedule(self.graph, nodes, pushed=pushed)
         return self._schedules[key]
 
-    def need(self, choices: Sequence[Choice], *, pushed: bool) -> list[int]:
+    def need(self, choices: Sequence[Choice], *, pushed: str | None) -> list[int]:
         """The bytes of a region that can run row by row, node by node."""
         schedule = self.schedule(choices, pushed=pushed)
         assert schedule is not None
@@ -153,7 +153,26 @@ def _with_regions(search: Streaming, plain: Planned, *, pushed: bool) -> list[Pl
         best = now = found
         if best.layout.peak <= search.wanted:
             break
-    return [] if best is None else [best]
+    return [] if best is None else [_faster(search, best)]
+
+
+def _faster(search: Streaming, planned: Planned) -> Planned:
+    """Faster kernels for what runs row by row, as far as the arena does not grow, or the limit is kept still."""
+    now, limit = planned, max(planned.layout.peak, search.wanted)
+    places = [place for place, choice in enumerate(now.choices) if choice.rows]
+    ways = {place: sorted(search.rows(now.choices[place].node.name), key=lambda c: c.cycles) for place in places}
+    if not search.limited:
+        return now
+    for place in sorted(places, key=lambda place: ways[place][0].cycles - now.choices[place].cycles):
+        for option in ways[place]:
+            if option.cycles >= now.choices[place].cycles:
+                break
+            choices = (*now.choices[:place], option, *now.choices[place + 1 :])
+            layout = lay_out(search.graph, choices, search.target, apart=now.layout.apart, pushed=now.layout.pushed)
+            if layout.peak <= limit:
+                now = replace(now, choices=choices, layout=layout)
+                break
+    return now
 
 
 def _best_region(search: Streaming, now: Planned, *, pushed: bool, first: bool) -> Planned | None:
@@ -182,16 +201,17 @@ def _best_region(search: Streaming, now: Planned, *, pushed: bool, first: bool) 
 
 
 def _candidates(search: Streaming, now: Planned, *, pushed: bool) -> list[tuple[int, int]]:
-    """Spans of neighbouring nodes that can run row by row and hold a step in which the arena is full."""
+    """Spans of neighbouring nodes that can run row by row and, under a limit, hold a step in which the arena is full."""
     full = now.layout.nodes_at_peak
     taken = [bool(choice.rows) for choice in now.choices]
     free = [p and not t for p, t in zip(search.possible, taken, strict=True)]
     spans: list[tuple[int, int]] = []
-    for first in range(1 if pushed else len(free)):
+    start = row_input(search.graph, now.choices)[1]
+    for first in (start,) if pushed else range(len(free)):
         last = first
         while last < len(free) and free[last]:
             apart = not any(taken[i] for i in (first - 1, last + 1) if 0 <= i < len(free))
-            if apart and any(first <= place <= last for place in full):
+            if apart and (not search.limited or any(first <= place <= last for place in full)):
                 spans.append((first, last))
             last += 1
     limit = max(8, TRIALS // len(free))
@@ -205,12 +225,19 @@ def _trial(
     """The program with a further region; None where its nodes cannot run row by row together."""
     first, last = span
     middle = [_by_rows(search, choice, smallest=smallest) for choice in now.choices[first : last + 1]]
-    if search.schedule(middle, pushed=pushed and first == 0) is None:
+    source = _source(search, now, first, pushed=pushed)
+    if search.schedule(middle, pushed=source) is None:
         return None
     choices = (*now.choices[:first], *middle, *now.choices[last + 1 :])
     layout = lay_out(search.graph, choices, search.target, apart=now.layout.apart, pushed=pushed)
-    note = _note(middle, pushed=pushed and first == 0)
+    note = _note(middle, pushed=source is not None)
     return Planned(choices, layout, (*now.notes, note))
+
+
+def _source(search: Streaming, now: Planned, first: int, *, pushed: bool) -> str | None:
+    """The tensor whose rows arrive one by one, for the region that begins at position `first`."""
+    name, start = row_input(search.graph, now.choices)
+    return name if pushed and first == start else None
 
 
 def _by_rows(search: Streaming, choice: Choice, *, smallest: bool) -> Choice:
@@ -246,7 +273,7 @@ def _reduce(search: Streaming, planned: Planned, span: tuple[int, int]) -> Plann
 def _exchange(search: Streaming, now: Planned, span: tuple[int, int], *, less: int) -> list[Choice] | None:
     """The region's choices with a need that is smaller by `less` bytes, the cheapest gain first; None where that cannot be."""
     current = list(now.choices[span[0] : span[1] + 1])
-    pushed = now.layout.pushed and span[0] == 0
+    pushed = _source(search, now, span[0], pushed=now.layout.pushed)
     limit = max(search.need(current, pushed=pushed)) - less
 
     def excess(choices: Sequence[Choice]) -> int:

@@ -94,7 +94,7 @@ def by_rows(model: Quantized, target: Target, rng: np.random.Generator, *, pushe
         middle = [_drawn(row_alternatives(c.node, graph, target), rng) for c in order[first : last + 1]]
         drawn = [choice for choice in middle if choice is not None]
         nodes = [(choice.node, choice.rows) for choice in drawn]
-        if len(drawn) == len(middle) and region_schedule(graph, nodes, pushed=pushed) is not None:
+        if len(drawn) == len(middle) and region_schedule(graph, nodes, pushed="x" if pushed else None) is not None:
             mixed = [*order[:first], *drawn, *order[last + 1 :]]
             layout = lay_out(graph, mixed, target, pushed=pushed)
             return assemble(graph, mixed, layout, target, "rows", ())

@@ -171,6 +171,18 @@ def test_asking_for_rows_gives_them_without_a_limit(quantized: Quantized, tmp_pa
     assert "small_run" not in (tmp_path / "small" / "src" / "small.h").read_text()
 
 
+def test_the_rows_of_an_image_of_one_channel_come_in_either_layout(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    builder = GraphBuilder("grey")
+    x = builder.emit("reshape", [builder.input("pixels", (1, 1, 10, 8))], shape=(1, 10, 8, 1))
+    weights = [builder.constant(rng.normal(size=shape)) for shape in ((4, 3, 3, 1), (4,))]
+    graph = builder.output(builder.emit("conv2d", [x, *weights], groups=1, **SAME))
+    model = quantize(graph, {"pixels": rng.uniform(-1, 1, (4, 1, 10, 8)).astype(np.float32)}, effort="fast")
+    built = package(model, tmp_path / "grey", input_rows=True)
+    assert built.report["input_rows"] == {"rows": 10, "row_bytes": 8}
+    assert mcugen.verify(built, layers=True).layers_compared > 0
+
+
 def test_a_limit_out_of_reach_says_what_was_reached(quantized: Quantized) -> None:
     with pytest.raises(DoesNotFit, match=r"layers 0 to \d run row by row already, as does the input"):
         compile_model(quantized, target="cortex-m4", goal=Goal(ram=1000))
