@@ -26,7 +26,8 @@ def expand_quantized(model: onnx.ModelProto, file: str) -> onnx.ModelProto:
     table = _table()
     if not any(_key(node) in table for node in model.graph.node):
         return model
-    state = _Expansion(file, {output: node for node in model.graph.node for output in node.output})
+    producers = {output: node for node in model.graph.node for output in node.output}
+    state = _Expansion(file, producers, _constant_types(model))
     for node in model.graph.node:
         expand = table.get(_key(node))
         if expand is None:
@@ -81,6 +82,7 @@ class _Expansion:
 
     file: str
     producers: dict[str, onnx.NodeProto]
+    types: dict[str, int]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -220,10 +222,29 @@ def _integer_sum(s: _Expansion, node: onnx.NodeProto, op: str, axis: int) -> Non
 
 def _cast(s: _Expansion, node: onnx.NodeProto) -> None:
     """The sums of integers are held as real numbers already."""
-    if s.producer(node.input[0]) in ("ConvInteger", "MatMulInteger"):
+    if s.producer(node.input[0]) in ("ConvInteger", "MatMulInteger") or _keeps_type(s, node):
         s.add("Identity", node.input, node.output[0], node, drop=ALL)
     else:
         s.nodes.append(node)
+
+
+def _keeps_type(s: _Expansion, node: onnx.NodeProto) -> bool:
+    """Whether a Cast is to the very type that a QuantizeLinear before it writes, as PyTorch exports quantized modules."""
+    source = s.producers.get(node.input[0])
+    if source is None or source.op_type != "QuantizeLinear":
+        return False
+    zero_point = _at(source, 2)
+    kind = s.types.get(zero_point) if zero_point else onnx.TensorProto.UINT8
+    return bool(kind == next((a.i for a in node.attribute if a.name == "to"), None))
+
+
+def _constant_types(model: onnx.ModelProto) -> dict[str, int]:
+    """The element types of the constants, by name."""
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            types.update({node.output[0]: a.t.data_type for a in node.attribute if a.name == "value"})
+    return types
 
 
 def _matmul_to_float(s: _Expansion, node: onnx.NodeProto) -> None:
