@@ -75,8 +75,8 @@ class MaxPool2d(PoolOperator):
             cycles=taps(node, graph) * 7.0 + graph.tensors[node.outputs[0]].size * 12.0,
             code_bytes=200,
         )
-        fast = variants(self.name, call, target) if size == 1 else ()
-        return [Lowering((call,)), *(Lowering((c,)) for c in fast)]
+        op = self.name if size == 1 else "max_pool2d_s16"
+        return [Lowering((call,)), *(Lowering((c,)) for c in variants(op, call, target))]
 
     def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
         return pool_rows(node, 127 if node.attrs["minimum"] else -128)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import int16
 import numpy as np
@@ -13,18 +14,19 @@ import pytest
 from reference import random_layer
 from running import Case, device_compilers, run_on_device, run_on_host
 
+from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.kernels import (
     add_s16_dsp,
-    average_pool2d_s16_dsp,
     conv2d_s16_dsp,
     conv2d_winograd_s16,
     depthwise_conv2d_s16_dsp,
     fully_connected_s16_dsp,
 )
 from mcugen.kernels.add_dsp import FIELDS
-from mcugen.kernels.pool_dsp import pool_overlap
 from mcugen.ops.average_pool2d import AveragePool2d
-from mcugen.ops.pool import pooled_size
+from mcugen.ops.max_pool2d import MaxPool2d
+from mcugen.ops.operator import QuantContext
+from mcugen.ops.pool import PoolOperator, pooled_size
 from mcugen.program import KernelCall
 from mcugen.targets import load_target
 
@@ -118,7 +120,9 @@ def add_cases() -> list[Case]:
             params |= {f"stride{k}_{i}": int(i == 3) for k in (1, 2) for i in range(4)}
             overlap = {i: max(0, size * (params["out_bytes"] - params[f"in{i + 1}_bytes"])) for i in (0, 1)}
             plain = KernelCall("mcugen_add_s16", ("add_s16.h",), params, overlap=overlap)
-            total = (inputs[0].astype(np.int64) * factors[0] + inputs[1].astype(np.int64) * factors[1] + params["constant"]) >> shift
+            total = (
+                inputs[0].astype(np.int64) * factors[0] + inputs[1].astype(np.int64) * factors[1] + params["constant"]
+            ) >> shift
             wanted = int16.raw(np.clip(total, low, info.max).astype(names[2]))
             for call in add_s16_dsp.candidates(plain, load_target("cortex-m4")):
                 case = Case(call=call, inputs=tuple(map(int16.raw, inputs)), expected=wanted)
@@ -128,24 +132,32 @@ def add_cases() -> list[Case]:
 
 
 def pool_cases() -> list[Case]:
-    rng, listed, operator = np.random.default_rng(15), [], AveragePool2d()
+    rng, listed = np.random.default_rng(15), []
     for h, w, c, kernel, strides, pads, counted in POOLS:
+        attrs = {"kernel": kernel, "strides": strides, "dilations": (1, 1), "pads": pads}
+        average = attrs | {"count_pads": counted, "divide": True}
         for in_dtype, out_dtype in int16.TYPES:
-            attrs = {"kernel": kernel, "strides": strides, "dilations": (1, 1), "pads": pads, "count_pads": counted, "divide": True}
-            listed += _pool(operator, rng, (1, h, w, c), attrs, in_dtype, out_dtype)
+            listed += _pool(AveragePool2d(), rng, (1, h, w, c), average, in_dtype, out_dtype)
+        for minimum in (False, True):
+            listed += _pool(MaxPool2d(), rng, (1, h, w, c + c % 2), attrs | {"minimum": minimum}, "int16", "int16")
     return listed
 
 
-def _pool(operator, rng, shape, attrs, in_dtype, out_dtype) -> list[Case]:  # type: ignore[no-untyped-def]
-    from mcugen.graph import Graph, Node, QuantParams, Tensor
-    from mcugen.ops.operator import QuantContext
-
+def _pool(
+    operator: PoolOperator,
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    attrs: dict[str, Any],
+    in_dtype: str,
+    out_dtype: str,
+) -> list[Case]:
+    """Every variant of a pool of random integers, and over its own input."""
     out = (1, *pooled_size(shape[1:3], attrs), shape[3])
-    scales = {"int8": QuantParams.per_tensor(0.02, 11), "int16": QuantParams.per_tensor(0.02 / 256, 0, "int16")}
+    quants = {"int8": QuantParams.per_tensor(0.02, 11), "int16": QuantParams.per_tensor(0.02 / 256, 0, "int16")}
     tensors = {"x": Tensor("x", shape, in_dtype), "y": Tensor("y", out, out_dtype)}
     graph = Graph("pool", [], tensors, ["x"], ["y"])
-    node = Node("average_pool2d", "pool", ("x",), ("y",), attrs)
-    node, constants = operator.quantize(node, graph, QuantContext({"x": scales[in_dtype], "y": scales[out_dtype]}))
+    node = Node(operator.name, "pool", ("x",), ("y",), attrs)
+    node, constants = operator.quantize(node, graph, QuantContext({"x": quants[in_dtype], "y": quants[out_dtype]}))
     names = [graph.add_constant(name, data) for name, data in constants.items()]
     node = dataclasses.replace(node, inputs=("x", *names))
     x = int16.random_integers(rng, shape, in_dtype)
@@ -155,7 +167,7 @@ def _pool(operator, rng, shape, attrs, in_dtype, out_dtype) -> list[Case]:  # ty
     for lowering in operator.lower(node, graph, load_target("cortex-m4"))[1:]:
         case = Case(call=lowering.calls[0], inputs=(int16.raw(x),), expected=int16.raw(wanted))
         listed += [case, dataclasses.replace(case, distance=case.call.overlap[0])]
-    assert listed and average_pool2d_s16_dsp.OP and pool_overlap
+    assert listed
     return listed
 
 
