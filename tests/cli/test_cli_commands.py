@@ -213,6 +213,20 @@ def test_limits_that_are_kept(run: Run, model: Path, tmp_path: Path) -> None:
     assert 0 < record["cycles"] <= 5_000_000
 
 
+def test_an_input_by_rows_serves_every_command(run: Run, tmp_path: Path) -> None:
+    source, folder, options = ROOT / "examples/digits", tmp_path / "rows", tmp_path / "rows.toml"
+    options.write_text("[build]\ninput-rows = true\n", encoding="utf-8")
+    data = ("--calibrate", source / "calib.npz", "--target", "cortex-m4", "--effort", "fast", "--output", folder)
+    built = run("build", source / "digits.onnx", *data, "--config", options)
+    assert "row by row through digits_push_row: 8 rows of 8 B" in built.stdout
+    report = run("inspect", folder, "--json").record
+    assert report["options"]["input-rows"] is True and report["input_rows"] == {"rows": 8, "row_bytes": 8}
+    assert run("verify", folder, "--layers", "--json").record["layers_compared"] > 0
+    assert run("simulate", folder, "--vectors", 2, "--json").record["bit_exact"] is True
+    assert run("evaluate", folder, "--data", source / "eval.npz", "--json").record["top1"] > 0.95
+    assert "rows" in run("inspect", folder, "--memory").stdout
+
+
 def test_pruning_is_reported(run: Run, tmp_path: Path) -> None:
     digits = ROOT / "examples/digits"
     command = ("build", digits / "digits.onnx", "--calibrate", digits / "calib.npz", "--output", tmp_path / "out")
