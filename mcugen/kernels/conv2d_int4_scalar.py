@@ -64,7 +64,7 @@ def _words(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """For every 8 channels and input a word, channel r in nibble r."""
     blocks = codes.reshape(-1, ROWS, codes.shape[1])
     shifts = np.arange(0, 32, 4, dtype=np.uint32)[None, :, None]
-    return (blocks << shifts).sum(axis=1, dtype=np.uint32).reshape(-1)
+    return np.asarray((blocks << shifts).sum(axis=1, dtype=np.uint32)).reshape(-1)
 
 
 def _pairs(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
