@@ -7,7 +7,7 @@ pools, reshapes) is scaled along, and the exponent is chosen by the noise that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
 from mcugen.quantize.headroom import Tails, peak_count, range_with_headroom
+from mcugen.quantize.ranges import INT16_LARGEST
 
 Array = npt.NDArray[Any]
 
@@ -52,12 +53,15 @@ class ChannelStatistics:
     variances: Mapping[str, Array]
 
 
-def equalize(graph: Graph, channels: ChannelStatistics) -> tuple[Graph, dict[str, Array]]:
-    """The same function with channels rescaled between layers, and the factors [channels] of every tensor that was."""
+def equalize(graph: Graph, channels: ChannelStatistics, int16: Collection[str] = ()) -> tuple[Graph, dict[str, Array]]:
+    """The same function with channels rescaled between layers, and the factors [channels] of every tensor that was.
+
+    `int16`: the tensors that are held in int16, whose rounding hardly counts.
+    """
     result, scales = graph.copy(), {}
     importance = channel_importance(graph)
     for group in channel_groups(graph):
-        scale = _choose_scale(result, group, channels, importance)
+        scale = _choose_scale(result, group, channels, importance, int16)
         if scale is not None:
             _apply(result, group, scale)
             for name in group.tensors:
@@ -167,7 +171,11 @@ def _group_range(group: ChannelGroup, name: str, ranges: Mapping[str, Array]) ->
 
 
 def _choose_scale(
-    graph: Graph, group: ChannelGroup, channels: ChannelStatistics, importance: Mapping[str, Array]
+    graph: Graph,
+    group: ChannelGroup,
+    channels: ChannelStatistics,
+    importance: Mapping[str, Array],
+    int16: Collection[str],
 ) -> Array | None:
     """The best scale vector of the family `range^-exponent`, by `_expected_noise`; None for no scaling."""
     spans = {name: _group_range(group, name, channels.ranges) for name in group.tensors}
@@ -177,13 +185,13 @@ def _choose_scale(
         return None
     plain = np.ones(group.channels)
     best: tuple[float, Array | None] = (
-        WORTHWHILE * _expected_noise(graph, group, spans, channels.variances, importance, plain),
+        WORTHWHILE * _expected_noise(graph, group, spans, channels.variances, importance, plain, int16),
         None,
     )
     for exponent in EXPONENTS:
         scale = np.where(live, np.maximum(largest, SMALLEST_CHANNEL) ** -exponent, 1.0)
         scale = 2.0 ** (np.rint(np.log2(scale) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE)
-        noise = float(f"{_expected_noise(graph, group, spans, channels.variances, importance, scale):.4g}")
+        noise = float(f"{_expected_noise(graph, group, spans, channels.variances, importance, scale, int16):.4g}")
         if noise < best[0]:
             best = (noise, scale)
     return best[1]
@@ -196,6 +204,7 @@ def _expected_noise(
     variances: Mapping[str, Array],
     importance: Mapping[str, Array],
     scale: Array,
+    int16: Collection[str],
 ) -> float:
     """Noise power at the outputs of the group's readers from rounding the tensors and the readers' weights."""
     total = 0.0
@@ -205,7 +214,7 @@ def _expected_noise(
         s, span = np.tile(scale, repeat), np.tile(spans[name], repeat)
         weights = layer_constant(graph, node)
         out = importance[node.outputs[0]]
-        step = float((span * s).max()) / 255
+        step = float((span * s).max()) / (INT16_LARGEST if name in int16 else 255)
         total += step**2 / 12 * float(out @ tap_power(node, graph, weights) @ (1 / s**2))
         peak = spread(node, graph, np.abs(weights).reshape(len(weights), -1, weights.shape[-1]).max(axis=1)) / s
         connected = spread(node, graph, np.ones((len(weights), weights.shape[-1])))

@@ -72,8 +72,7 @@ def quantize_graph(
     `samples`: float32 `[N, ...]` by input name, as `load_samples` gives them.  `observer`: "auto" takes the observed range, and
     headroom for outputs; a name of ranges.py takes that observer for every tensor.  `methods`: a part of `METHODS`;
     `precision`: what is not int8.  `progress(done, 100)` is called as work goes on.  The result depends on the arguments alone.
-    Raises CalibrationError where
-    the samples cannot be used and ValueError for an unknown effort or method.
+    Raises CalibrationError where the samples cannot be used and ValueError for an unknown effort or method.
     """
     unknown = [name for name in methods if name not in METHODS]
     if unknown or effort not in EFFORTS:
@@ -83,12 +82,12 @@ def quantize_graph(
     count, sweeps, row_values = EFFORTS[effort]
     on = {name: name in methods for name in METHODS}
     scales: Mapping[str, Array] = {}
+    int16 = int16_tensors(graph, precision)
     if on["equalize"]:
-        graph, scales = equalize(graph, channel_statistics(graph, samples, _part(progress, 0, 15)))
+        graph, scales = equalize(graph, channel_statistics(graph, samples, _part(progress, 0, 15)), int16)
     graph = observe_states(graph, samples)
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
-    int16 = int16_tensors(graph, precision)
     check_formats(graph, precision.weights, int16)
     activations = choose_activations(graph, histograms, observer_name=plain, int16=int16)
     if observer == "auto" and on["headroom"]:

@@ -14,9 +14,11 @@ from mcugen.execute import evaluate, reference
 from mcugen.fixed_point import INT32_LIMIT
 from mcugen.graph import Graph
 from mcugen.ops.weighted import accumulator_bound
+from mcugen.passes.remove_dead_channels import dead_channel_report, remove_dead_channels
 from mcugen.pipeline import Quantized, compile_model, quantize
 from mcugen.plan.schedule import Goal
 from mcugen.quantize.precision import Precision, choose_precision, int16_tensors
+from mcugen.quantize.quantizer import quantize_graph
 from mcugen.verification import prove, verification_vectors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -167,3 +169,24 @@ def test_a_run_of_the_command_line(tmp_path: Path) -> None:
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert '"precision": "int16"' in done.stdout and '"output": "int16"' in done.stdout
+
+
+def test_dead_channels_of_int16_go_and_leave_every_value() -> None:
+    """A channel that saturates to a constant and one without weights, in int16, folded into the layer behind."""
+    rng = np.random.default_rng(6)
+    removed = 0
+    for seed in range(4):
+        layers = Layers(np.random.default_rng(seed), SHAPE, dead=True)
+        x = layers.conv(layers.x, 8)
+        for width in (8, 6):
+            x = layers.conv(x, width)
+        graph = layers.builder.output(x)
+        data = samples(seed)
+        model = quantize_graph(graph, data, effort="fast", precision=choose_precision(graph, "int16"))
+        smaller = remove_dead_channels(model.graph)
+        removed += dead_channel_report(model.graph, smaller).channels_removed
+        x_q = rng.integers(-32768, 32768, (8, *SHAPE[1:])).astype(np.int16)
+        before, after = (reference(g, {"x": x_q})[graph.outputs[0]] for g in (model.graph, smaller))
+        assert before.dtype == np.int16
+        np.testing.assert_array_equal(before, after)
+    assert removed > 0
