@@ -47,7 +47,9 @@ def find_regions(graph: Graph, choices: Sequence[Choice], *, pushed: bool) -> tu
             last += 1
         if last > first:
             run = choices[first:last]
-            schedule = region_schedule(graph, [(c.node, c.rows) for c in run], pushed=source if pushed and first == start else None)
+            schedule = region_schedule(
+                graph, [(c.node, c.rows) for c in run], pushed=source if pushed and first == start else None
+            )
             if schedule is None:
                 raise ValueError(f"'{run[0].node.name}' to '{run[-1].node.name}' cannot run row by row")
             found.append(Region(first, last - 1, schedule, homes_of(run, schedule)))
@@ -117,7 +119,7 @@ def _row_tensor(
             if node.window.pad_top > 0 or below > 0:
                 values.add(node.window.pad_value)
             top, bottom = max(top, node.window.pad_top), max(bottom, below)
-    if len(values) > 1 or graph.tensors[name].dtype != "int8":
+    if len(values) > 1 or not _fits(graph.tensors[name].dtype, values, pushed=pushed):
         return None
     return RowTensor(
         name,
@@ -130,6 +132,11 @@ def _row_tensor(
         pad_bottom=bottom,
         pad_value=next(iter(values), 0),
     )
+
+
+def _fits(dtype: str, pad_values: set[int], *, pushed: bool) -> bool:
+    """Whether rows are filled and pushed byte by byte as the type wants it."""
+    return dtype == "int8" or (dtype == "int16" and not pushed and pad_values <= {0})
 
 
 def homes_of(choices: Sequence[Choice], schedule: RowSchedule) -> dict[str, str]:

@@ -12,7 +12,7 @@ from mcugen import __version__
 from mcugen.graph import Graph
 from mcugen.ops.packed_weights import stored_format
 from mcugen.package import SCHEMA
-from mcugen.program import Port, Program
+from mcugen.program import Port, Program, RowRegion
 from mcugen.targets import Target
 from mcugen.weight_format import weight_bytes
 
@@ -57,6 +57,10 @@ def build_report(
     }
 
 
+MOVE_CYCLES, EVENT_CYCLES = 0.75, 20.0
+"""Cortex-M4 cycles of a byte that moves within a window, and of an operation beside the kernels, as measured."""
+
+
 def row_records(program: Program) -> dict[str, Any]:
     """What runs row by row, and how the input arrives; nothing where all layers run as a whole."""
     if not program.regions:
@@ -70,12 +74,17 @@ def row_records(program: Program) -> dict[str, Any]:
                 "last": region.last,
                 "operations": len(region.ops),
                 "events": len(region.events),
-                "bytes_moved": sum(op.size for i in region.events if (op := region.ops[i]).kind == "move"),
+                "bytes_moved": bytes_moved(region),
+                "estimated_cycles": round(MOVE_CYCLES * bytes_moved(region) + EVENT_CYCLES * len(region.events)),
                 "windows": [asdict(window) for window in region.windows],
             }
             for region in program.regions
         ],
     }
+
+
+def bytes_moved(region: RowRegion) -> int:
+    return sum(op.size for op in (region.ops[i] for i in region.events) if op.kind == "move")
 
 
 def _port(port: Port) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mcugen.plan.regions import region_schedule
 from mcugen.plan.schedule import Goal, assemble, choose_kernels, ordered
 from mcugen.plan.select import Choice, alternatives, row_alternatives
 from mcugen.program import Program
+from mcugen.quantize.precision import choose_precision
 from mcugen.targets import Target
 
 KERNELS = (1, 2, 3, 3, 3, 5)
@@ -75,13 +76,14 @@ class Rows(Layers):
         return self.builder.output(*(name for name in self.made if name not in read))
 
 
-def random_model(seed: int, *, nodes: int = 6) -> Quantized:
+def random_model(seed: int, *, nodes: int = 6, precision: str = "int8") -> Quantized:
     """A quantized random network on an image of random size."""
     rng = np.random.default_rng(seed)
     shape = (1, int(rng.integers(5, 15)), int(rng.choice([4, 5, 7])), int(rng.choice([3, 4, 5])))
     graph = Rows(rng, shape).finished(nodes)
     samples = rng.uniform(-1, 1, (4, *shape[1:])).astype(np.float32)
-    return quantize(graph, {"x": samples}, effort="fast")
+    chosen = choose_precision(graph, precision, {"x": "int8"})
+    return quantize(graph, {"x": samples}, effort="fast", precision=chosen)
 
 
 def by_rows(model: Quantized, target: Target, rng: np.random.Generator, *, pushed: bool) -> Program | None:

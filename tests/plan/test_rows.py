@@ -83,9 +83,11 @@ def built(model: Quantized, program: Program, folder: Path) -> mcugen.Package:
         return compile_model(model, target=M4, name="rows").write(folder)
 
 
-@pytest.mark.parametrize(("seed", "pushed"), [(1, True), (3, True), (9, False), (14, False), (16, False)])
-def test_the_c_of_a_random_region_equals_the_reference(seed: int, pushed: bool, tmp_path: Path) -> None:
-    model = random_model(seed, nodes=7)
+@pytest.mark.parametrize(
+    ("seed", "pushed", "precision"), [(1, True, "int8"), (3, True, "int16"), (9, False, "int8"), (14, False, "int16")]
+)
+def test_the_c_of_a_random_region_equals_the_reference(seed: int, pushed: bool, precision: str, tmp_path: Path) -> None:
+    model = random_model(seed, nodes=7, precision=precision)
     program = by_rows(model, M4, np.random.default_rng(seed), pushed=pushed)
     assert program is not None
     assert program.regions
