@@ -300,7 +300,7 @@ def fidelity(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 @click.option("--kernels", is_flag=True, help="Measure every kind of layer alone instead of models.")
 @click.option("-t", "--target", "targets", multiple=True, default=("cortex-m4",), show_default=True)
 @click.option(
-    "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."
+    "--optimize", type=click.Choice(config.GOALS), help="What to prefer (default: balanced; speed with --kernels)."
 )
 @OBSERVER
 @EFFORT
@@ -317,6 +317,7 @@ def bench(models: tuple[Path, ...], targets: tuple[str, ...], kernels: bool, as_
 
     if kernels == bool(models):
         raise click.UsageError("give models, or --kernels")
+    options["optimize"] = options["optimize"] or ("speed" if kernels else "balanced")
     if kernels:
         _bench_kernels(targets, options, as_json=as_json)
         return

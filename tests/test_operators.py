@@ -19,7 +19,7 @@ from mcugen.run.emulator import unicorn_booter
 from mcugen.run.host import HostModel
 from mcugen.run.toolchain import find_cross_compiler
 from mcugen.targets import load_target
-from mcugen.verification import verification_vectors, verify_package
+from mcugen.verification import emulations, verification_vectors, verify_package
 
 SAMPLES = 16
 EMULATED_VECTORS = 6
@@ -82,8 +82,9 @@ def test_operator(name: str, case: Case, build_package) -> None:
 
     with host(package, flags=STRICT, trace=True) as model:
         assert verify_package(package, model, vectors, traced=model).outputs_compared > 0
-    with host(package, defines=("MCUGEN_EMULATE_DSP=1",), sanitize=True) as model:
-        verify_package(package, model, vectors)
+    for defines in {("MCUGEN_EMULATE_DSP=1",), *emulations(package.report)} - {()}:
+        with host(package, defines=defines, sanitize=True) as model:
+            verify_package(package, model, vectors)
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0"])

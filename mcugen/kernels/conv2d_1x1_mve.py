@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mcugen.kernels.conv2d_1x1_dsp import is_pointwise
 from mcugen.kernels.conv2d_dsp import pixel_overlap
 from mcugen.kernels.layer import ConvLayer
-from mcugen.kernels.pack_mve import VECTOR, matmul_cycles, needs_any, pack_stream
+from mcugen.kernels.pack_mve import VECTOR, matmul_cycles, matrix_code, needs_any, pack_stream
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -36,5 +36,6 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         over_read={0: -layer.in_c % VECTOR},
         cycles=20 + 8.0 * (pixels // 2) + matmul_cycles(layer),
         code_bytes=110,
+        shared_code=matrix_code(layer, pairs=pixels > 1, single=bool(pixels % 2)),
         variant="mve",
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
 from mcugen.kernels.layer import ConvLayer
-from mcugen.kernels.pack_mve import VECTOR, matmul_cycles, needs_any, pack_stream, round_up
+from mcugen.kernels.pack_mve import VECTOR, matmul_cycles, matrix_code, needs_any, pack_stream, round_up
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -27,6 +27,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         over_read={0: VECTOR - 1},
         cycles=60 + matmul_cycles(layer) + window_cycles(layer),
         code_bytes=420,
+        shared_code=matrix_code(layer, pairs=True, single=True),
         variant="mve",
     )
 

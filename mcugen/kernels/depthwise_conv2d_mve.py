@@ -12,6 +12,7 @@ from mcugen.kernels.conv2d_mve import window_cycles
 from mcugen.kernels.depthwise_conv2d_dsp import pixel_overlap
 from mcugen.kernels.layer import ConvLayer
 from mcugen.kernels.pack_mve import VECTOR, clamp_cycles, needs_any, round_up
+from mcugen.kernels.shared_code import shared
 from mcugen.plan.overlap import access_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
@@ -42,6 +43,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         over_read={0: VECTOR - 1},
         cycles=depthwise_cycles(layer),
         code_bytes=320,
+        shared_code=shared("mcugen_depthwise_pixel_mve"),
         variant="mve",
     )
     window = (layer.kernel_h, layer.kernel_w, layer.dilation_h, layer.dilation_w)
@@ -57,6 +59,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
             over_read={0: -layer.in_w * layer.in_c % VECTOR},
             cycles=row_cycles(layer, columns),
             code_bytes=300,
+            shared_code=shared("mcugen_depthwise_row_3x3_mve"),
             variant="mve",
         )
 

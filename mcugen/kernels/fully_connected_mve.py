@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.layer import ConvLayer
-from mcugen.kernels.pack_mve import VECTOR, clamp_cycles, matvec_cycles, needs_any, pack_stream
+from mcugen.kernels.pack_mve import VECTOR, clamp_cycles, matrix_code, matvec_cycles, needs_any, pack_stream
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -32,5 +32,6 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         over_read={0: -layer.depth % VECTOR},
         cycles=20 + matvec_cycles(layer) + clamp_cycles(layer),
         code_bytes=60,
+        shared_code=matrix_code(layer, pairs=False, single=True),
         variant="mve",
     )

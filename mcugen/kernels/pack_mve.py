@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.shared_code import shared
 
 VECTOR = 16
 """Bytes of a vector: products of one instruction."""
@@ -65,3 +66,9 @@ def clamp_cycles(layer: ConvLayer) -> float:
     """A pass over the output where it has explicit bounds."""
     bounded = layer.act_min > -128 or layer.act_max < 127
     return 10.0 * -(-layer.out_h * layer.out_w * layer.out_c // 8) if bounded else 0.0
+
+
+def matrix_code(layer: ConvLayer, *, pairs: bool, single: bool) -> dict[str, int]:
+    """The functions of matmul_s8_mve.h that a layer calls: for two pixels at a time, and for one."""
+    kind = "any_s8_mve" if needs_any(layer) else "s8_mve"
+    return shared(*(f"mcugen_{name}_{kind}" for name, used in (("matmul", pairs), ("matvec", single)) if used))

@@ -8,6 +8,7 @@ from functools import partial
 
 from mcugen.graph import Graph
 from mcugen.plan import model as memory
+from mcugen.plan.beyond import add_beyond
 from mcugen.plan.exchange import reduce_ram
 from mcugen.plan.layout import Layout, ports, programmed_regions, programmed_steps, settle
 from mcugen.plan.order import plan_order
@@ -65,7 +66,8 @@ def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Pro
     if goal.input_rows or (goal.ram is not None and planned.layout.peak > goal.ram):
         streaming = Streaming(graph, target, by_node, 0 if goal.ram is None else goal.ram)
         planned = stream(streaming, plain, planned, input_rows=goal.input_rows)
-    program = assemble(graph, planned.choices, planned.layout, target, name, planned.notes)
+    branched, layout = add_beyond(graph, planned.choices, planned.layout, target)
+    program = assemble(graph, branched, layout, target, name, planned.notes)
     return replace(program, advice=planned.advice)
 
 

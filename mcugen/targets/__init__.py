@@ -114,7 +114,8 @@ class Target:
     """A core: how to compile for it, which kernel variants may run on it, what instructions cost, how to emulate it.
 
     `family` is "arm", "riscv" or "host"; `variants` are names of kernel variants; `alignment` is the arena's, in bytes;
-    `generic` marks a target whose code must run on every core of its family.
+    `generic` marks a target whose code must run on every core of its family; `variants` are then those of the core that stands
+    for it, and `beyond` the ones that better cores may take where they need no more RAM.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Target:
     emulator: str
     aliases: tuple[str, ...] = ()
     generic: bool = False
+    beyond: tuple[str, ...] = ()
     features: Features = field(default_factory=Features)
     gcc: GccFlags = field(default_factory=GccFlags)
     zig: ZigFlags | None = None
@@ -152,6 +154,7 @@ class Target:
             "description": self.description,
             "variants": self.variants,
             "generic": self.generic,
+            "beyond": self.beyond,
             "aliases": self.aliases,
             "budget": self.budget,
             "place": self.place,

@@ -56,7 +56,7 @@ def call(*command: object) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("emulate", ["", "-DMCUGEN_EMULATE_DSP=1"])
+@pytest.mark.parametrize("emulate", ["", "-DMCUGEN_EMULATE_DSP=1", "-DMCUGEN_EMULATE_MVE=1"])
 @pytest.mark.parametrize("level", ["-O0", "-O2", "-O3", "-Os"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_selftest_passes_under_strict_warnings(
