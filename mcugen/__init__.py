@@ -47,13 +47,14 @@ if TYPE_CHECKING:
     from mcugen.verbs import prune as prune
     from mcugen.verbs import quantize as quantize
     from mcugen.verbs import simulate as simulate
+    from mcugen.verbs import stream as stream
     from mcugen.verbs import verify as verify
     from mcugen.verification import Verification as Verification
 
 __version__ = "0.1.0"
 
 _ERRORS = "CalibrationError DoesNotFit McugenError ToolchainError UnsupportedModel VerificationFailed"
-_VERBS = "compile evaluate evaluate_layers infer load prune quantize simulate verify"
+_VERBS = "compile evaluate evaluate_layers infer load prune quantize simulate stream verify"
 _HOMES = {
     "build_flow": "Built build",
     "config": "BuildOptions",

@@ -117,6 +117,14 @@ def prepare(
         progress=progress,
     )
     dump.graph("int8.txt", quantized.graph)
+    if options.stream and options.input_rows:
+        raise McugenError(
+            "`--stream` and `--input-rows` are two ways to take an input piece by piece",
+            hint="leave one out: a stream's call takes whole frames",
+        )
+    if options.stream:
+        quantized = verbs.stream(quantized, options.stream, padding=options.stream_padding)
+        dump.graph("stream.txt", quantized.graph)
     return quantized
 
 

@@ -17,6 +17,7 @@ from mcugen.cli_support import (
     PLACES,
     SHAPE,
     SIZE,
+    STREAM,
     Commands,
     common,
     example,
@@ -33,6 +34,7 @@ from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
 from mcugen.report.layers import layer_study_text
 from mcugen.report.memory import memory_text
+from mcugen.streaming import PADDINGS
 
 PATH = click.Path(path_type=Path)
 FRACTION = click.FloatRange(0, 1, max_open=True)
@@ -141,6 +143,14 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Prove the C against the reference first.")
 @click.option("--layers", is_flag=True, help="Verify every layer, and report what quantization did to it.")
 @click.option("--place", type=PLACES, default={}, help="Linker sections, e.g. weights=.flash,arena=.dtcm.")
+@click.option("--stream", type=STREAM, default={}, help="The input's axis of time: each call takes only new frames.")
+@click.option(
+    "--stream-padding",
+    type=click.Choice(PADDINGS),
+    default="exact",
+    show_default=True,
+    help="exact: as the whole window; causal: padding only before the first frame.",
+)
 @click.option("--dump", type=PATH, help="A folder that takes every stage as text.")
 @click.option("--config", "config_file", type=PATH, help="Options (default: mcugen.toml by the model, or here).")
 @common

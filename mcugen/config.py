@@ -25,6 +25,7 @@ ARITHMETICS = ("default", "tflite")
 ACTIVATIONS = ("static", "dynamic")
 GOALS = ("balanced", "speed", "size", "ram")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+_AXIS = re.compile(r"-?\d+")
 _PLACES = ("calibrate", "target", "compiler")
 """Options that may be paths."""
 _LOCAL = frozenset(("output", "dump", "verify", "layers"))
@@ -37,7 +38,7 @@ class BuildOptions:
 
     `calibrate` is a file, a folder or arrays (see `load_samples`); `shape` gives inputs static shapes; `outputs` cuts
     the graph; `compiler` is gcc, clang, zig or a path; `precision` and `layer_precision` are `choose_precision`'s;
-    `activations` is static or dynamic.
+    `activations` is static or dynamic; `stream` is the axis of time by input ('' for the only one).
     """
 
     output: str | Path | None = None
@@ -65,6 +66,8 @@ class BuildOptions:
     layers: bool = False
     dump: str | Path | None = None
     place: Mapping[str, str] = field(default_factory=dict)
+    stream: Mapping[str, int] = field(default_factory=dict)
+    stream_padding: str = "exact"
 
     @property
     def goal(self) -> Goal:
@@ -78,6 +81,8 @@ class BuildOptions:
             if spec.name in _LOCAL or value is None or (isinstance(value, (tuple, dict)) and not value):
                 continue
             if (spec.name, value) in (("precision", INT8), ("activations", "static")):
+                continue
+            if spec.name == "stream_padding" and not self.stream:
                 continue
             if spec.name in _PLACES:
                 value = Path(value).name if isinstance(value, (str, Path)) else "arrays"
@@ -125,6 +130,15 @@ def parse_places(text: str) -> dict[str, str]:
     if not all(key.strip() and equals and section.strip() for key, equals, section in pairs):
         raise ValueError(f"'{text}' is not a list of places such as weights=.flash,arena=.dtcm")
     return {key.strip(): section.strip() for key, _, section in pairs}
+
+
+def parse_stream(text: str | int) -> dict[str, int]:
+    """The axis of time of `1`, or of each input of `audio:1,motion:2`; ValueError for anything else."""
+    pairs = [part.rpartition(":") for part in str(text).split(",")]
+    names = [name.strip() for name, _, _ in pairs]
+    if not all(_AXIS.fullmatch(axis.strip()) for _, _, axis in pairs) or len(set(names)) < len(names):
+        raise ValueError(f"'{text}' is not an axis such as 1, or input:1 for each of several inputs")
+    return {name: int(axis) for name, (_, _, axis) in zip(names, pairs, strict=True)}
 
 
 def find_config(model: Path) -> Path | None:

@@ -27,18 +27,42 @@ BATCH_BYTES = 1 << 26
 
 
 def evaluate(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] | None = None) -> dict[str, Array]:
-    """Float values of the outputs (or of the tensors in `keep`) for samples stacked along axis 0 of every input."""
-    return _collect(graph, inputs, keep, lambda node, arrays: operator(node.op).evaluate(node, arrays))
+    """Float values of the outputs (or of the tensors in `keep`) for samples stacked along axis 0 of every input.
+
+    A stateful graph takes the samples as runs one after the other, from its initial state on.
+    """
+    return _collect(graph, inputs, keep, _stepwise(lambda node, arrays: operator(node.op).evaluate(node, arrays)))
 
 
 def reference(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] | None = None) -> dict[str, Array]:
-    """Integer values of the outputs (or of the tensors in `keep`) of an integer graph; the meaning of the generated C."""
-    return _collect(graph, inputs, keep, lambda node, arrays: operator(node.op).reference(node, arrays))
+    """Integer values of the outputs (or of the tensors in `keep`) of an integer graph; the meaning of the generated C.
+
+    A stateful graph takes the samples as runs one after the other, from its initial state on.
+    """
+    return _collect(graph, inputs, keep, _stepwise(lambda node, arrays: operator(node.op).reference(node, arrays)))
 
 
 def evaluate_batches(graph: Graph, inputs: Mapping[str, Rows], *, keep: Sequence[str]) -> Iterator[dict[str, Array]]:
     """As `evaluate`, batch by batch."""
-    yield from _batches(graph, inputs, keep, lambda node, arrays: operator(node.op).evaluate(node, arrays))
+    yield from _batches(graph, inputs, keep, _stepwise(lambda node, arrays: operator(node.op).evaluate(node, arrays)))
+
+
+def is_stateful(graph: Graph) -> bool:
+    """Whether a run depends on the runs before it."""
+    return any(operator(node.op).stateful for node in graph.nodes)
+
+
+def _stepwise(run: Run) -> Run:
+    """`run`, with the state of stateful nodes carried from call to call."""
+    states: dict[str, Array] = {}
+
+    def step(node: Node, arrays: Sequence[Array]) -> list[Array]:
+        if not operator(node.op).stateful:
+            return run(node, arrays)
+        outputs, states[node.name] = operator(node.op).advance(node, arrays, states.get(node.name))
+        return outputs
+
+    return step
 
 
 def evaluate_changed(graph: Graph, values: Mapping[str, Array], changed: Mapping[str, Array]) -> dict[str, Array]:

@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from mcugen.channel_map import ChannelMap, read_channel_maps
 from mcugen.errors import McugenError
+from mcugen.execute import is_stateful
 from mcugen.graph import Graph
 from mcugen.graph_file import read_graph
 from mcugen.run.interface import ModelInterface
+from mcugen.streaming import Stream
 
 Array = npt.NDArray[Any]
 
@@ -24,6 +26,7 @@ VECTORS = "model/{name}.vectors.npz"
 INTEGER_GRAPH = "model/{name}.int8.npz"
 CHANNELS = "model/{name}.channels.json"
 FLOAT_GRAPH = "model/{name}.float.npz"
+WINDOW_GRAPH = "model/{name}.window.npz"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,19 @@ class Package:
     def graph(self) -> Graph:
         """The integer graph: the meaning of the C."""
         return read_graph(self.folder / INTEGER_GRAPH.format(name=self.name))
+
+    @property
+    def stream(self) -> Stream | None:
+        """How the model takes its input where it is a stream."""
+        record = self.report.get("stream")
+        return None if record is None else Stream.from_dict(record)
+
+    @cached_property
+    def window_graph(self) -> Graph:
+        """The integer graph over whole windows; of a stream, what it is proved equal to."""
+        if self.stream is None:
+            return self.graph
+        return read_graph(self.folder / WINDOW_GRAPH.format(name=self.name))
 
     @cached_property
     def float_graph(self) -> Graph:
@@ -69,7 +85,7 @@ class Package:
             for names in (self.graph.inputs, self.graph.outputs)
         )
         rows = self.report.get("input_rows") or {}
-        return ModelInterface(self.name, inputs, outputs, int(rows.get("rows", 0)))
+        return ModelInterface(self.name, inputs, outputs, int(rows.get("rows", 0)), is_stateful(self.graph))
 
     @property
     def sources(self) -> list[Path]:

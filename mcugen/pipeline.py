@@ -24,7 +24,7 @@ from mcugen.execute import Rows, reference
 from mcugen.graph import Graph
 from mcugen.graph_file import EPOCH, graph_bytes
 from mcugen.onnx_reader import read_onnx
-from mcugen.package import CHANNELS, FLOAT_GRAPH, INTEGER_GRAPH, VECTORS, Package
+from mcugen.package import CHANNELS, FLOAT_GRAPH, INTEGER_GRAPH, VECTORS, WINDOW_GRAPH, Package
 from mcugen.passes.apply_quantization import apply_quantization
 from mcugen.passes.fold_affine import fold_affine
 from mcugen.passes.fold_transpose_into_weights import fold_transpose_into_weights
@@ -43,8 +43,9 @@ from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_dynamic, check_precision, precision_report
 from mcugen.quantize.quantizer import quantize_graph, share_parameters
 from mcugen.quantize.sample_files import hold
-from mcugen.report.json_report import build_report, json_text
+from mcugen.report.json_report import build_report, json_text, window_record
 from mcugen.report.memory import memory_svg
+from mcugen.streaming import Stream, axes_of, recording, stream_graph
 from mcugen.targets import Target, load_target
 
 Array = npt.NDArray[Any]
@@ -75,10 +76,17 @@ class Quantized:
     """How the integer graph's channels stand for the float graph's, where they differ."""
     sample_count: int = 0
     """How many samples it was calibrated on; `samples` holds fewer where they were streamed from disk."""
+    stream: Stream | None = None
+    window_graph: Graph | None = None
+    """Of a stream: the integer graph over the whole window."""
 
     @property
     def integer_samples(self) -> dict[str, Array]:
-        return {name: quantize_input(self.graph, name, self.samples[name]) for name in self.graph.inputs}
+        """Integer inputs; of a stream its calls, one after the other."""
+        samples = {name: quantize_input(self.graph, name, self.samples[name]) for name in self.graph.inputs}
+        if self.stream is None or self.window_graph is None:
+            return samples
+        return recording(self.stream, self.window_graph, samples)
 
 
 def load(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] = ()) -> Graph:
@@ -156,6 +164,13 @@ def quantize(
     return Quantized(integer, original, held, synthetic, (*notes, *warnings), options, facts, channels, count)
 
 
+def stream(quantized: Quantized, axes: Mapping[str, int], *, padding: str = "exact") -> Quantized:
+    """The streaming form of an integer graph: see streaming.stream_graph."""
+    window = quantized.graph
+    graph, made = stream_graph(window, axes_of(window, axes), padding=padding)
+    return replace(quantized, graph=graph, stream=made, window_graph=window)
+
+
 def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
     return None if progress is None else lambda done, total: progress(stage, done, total)
 
@@ -198,10 +213,20 @@ def compile_model(
     program = build_program(quantized.graph, chosen, goal, name=c_name)
     check_fits(program, chosen, goal)
     integers = quantized.integer_samples
-    golden = {n: array[:GOLDEN_VECTORS] for n, array in integers.items()}
+    # a stream's vectors fill the window, and go on
+    count = GOLDEN_VECTORS + (quantized.stream.calls if quantized.stream else 0)
+    golden = {n: array[:count] for n, array in integers.items()}
     expected = reference(quantized.graph, golden)
-    texts = render(program, chosen.name, ([golden[n] for n in quantized.graph.inputs], list(expected.values())))
+    texts = render(
+        program,
+        chosen.name,
+        ([golden[n] for n in quantized.graph.inputs], list(expected.values())),
+        stream=quantized.stream.to_dict() if quantized.stream else None,
+    )
     report = build_report(program, quantized.graph, chosen, {**quantized.options, **(options or {})}, quantized)
+    if quantized.window_graph is not None:
+        window = build_program(quantized.window_graph, chosen, Goal(goal.optimize), name=c_name)
+        report["stream"]["window"] = window_record(window)
     files: dict[str, str | bytes] = dict(texts)
     files[f"{c_name}.json"] = json_text(report)
     files[f"{c_name}_memory.svg"] = memory_svg(report)
@@ -209,6 +234,8 @@ def compile_model(
     files[FLOAT_GRAPH.format(name=c_name)] = graph_bytes(quantized.float_graph)
     files[CHANNELS.format(name=c_name)] = channel_maps_text(quantized.channels)
     files[VECTORS.format(name=c_name)] = _vector_bytes(quantized.graph, integers)
+    if quantized.window_graph is not None:
+        files[WINDOW_GRAPH.format(name=c_name)] = graph_bytes(quantized.window_graph)
     return Compiled(program, chosen, dict(sorted(files.items())), report)
 
 

@@ -39,6 +39,8 @@ class KernelCall:
     variant: str = "portable"
     in_place: int | None = None
     """An input whose very bytes the output may take, place for place, where `overlap` allows no sliding."""
+    copies: bool = False
+    """The call writes the input's bytes as they are: it is left out where they lie in their place already."""
     reads: tuple[int, ...] | None = None
     input_offsets: tuple[int, ...] = ()
     output_offsets: tuple[int, ...] = ()
@@ -178,6 +180,14 @@ class Port:
 
 
 @dataclass(frozen=True)
+class State:
+    """Bytes of the arena that live from one run to the next, each `initial` before the first."""
+
+    operand: Operand
+    initial: int
+
+
+@dataclass(frozen=True)
 class Program:
     """The integer program of a model as the target will run it."""
 
@@ -198,6 +208,8 @@ class Program:
     """What runs row by row."""
     advice: str = ""
     """An option that would need less RAM, where a limit is not kept."""
+    states: tuple[State, ...] = ()
+    """What lives on from one run to the next."""
 
     @property
     def input_rows(self) -> RowRegion | None:

@@ -159,7 +159,7 @@ def simulate_package(
     """
     graph = package.graph
     chosen = find_cross_compiler(target, compiler)
-    inputs = _pick(verification_vectors(graph, package.vectors), vectors)
+    inputs = _vectors(package, vectors)
     expected = reference(graph, inputs)
     simulated = simulate(
         target,
@@ -178,6 +178,14 @@ def simulate_package(
 
 def _rows(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(len(array), -1).view(np.int8)
+
+
+def _vectors(package: Package, count: int) -> dict[str, Array]:
+    """`count` vectors from all over the list; of a stream as many calls as fill the window, and one more."""
+    every = verification_vectors(package.graph, package.vectors)
+    if package.stream is None:
+        return _pick(every, count)
+    return {name: array[: max(count, package.stream.calls + 1)] for name, array in every.items()}
 
 
 def _pick(vectors: Mapping[str, Array], count: int) -> dict[str, Array]:

@@ -25,6 +25,7 @@ from mcugen.quantize.calibration import load_samples, open_samples
 from mcugen.quantize.precision import Precision, choose_precision
 from mcugen.quantize.sample_files import hold
 from mcugen.simulation import Simulation
+from mcugen.streaming import recording
 from mcugen.targets import Target
 from mcugen.verification import Verification, verification_vectors
 
@@ -139,6 +140,17 @@ def compile(
     return pipeline.compile_model(quantized, target=target, goal=goal, name=name, options=options)
 
 
+def stream(quantized: Quantized, axes: int | Mapping[str, int], *, padding: str = "exact") -> Quantized:
+    """The model as a stream: each call takes a few new frames along the axis of time, and computes only what is new.
+
+    `axes`: the axis of the input's ONNX shape, or of several inputs by name.  With `padding` "exact" the outputs are those
+    of the model over the whole window, once a window's frames have come; with "causal" all padding along time comes
+    before the first frame of all.  Raises McugenError, UnsupportedModel where nothing can be kept from call to call.
+    """
+    chosen = {"": axes} if isinstance(axes, int) else axes
+    return pipeline.stream(quantized, chosen, padding=padding)
+
+
 def as_package(folder: str | Path | Package) -> Package:
     return folder if isinstance(folder, Package) else open_package(folder)
 
@@ -167,7 +179,12 @@ def verify(
 
 
 def integer_samples(package: Package, data: Samples) -> dict[str, Array]:
-    """Real samples as the integers that the C takes; raises CalibrationError."""
+    """Real samples as the integers that the C takes, of a stream its calls; raises CalibrationError."""
+    integers = _integer_windows(package, data)
+    return integers if package.stream is None else recording(package.stream, package.window_graph, integers)
+
+
+def _integer_windows(package: Package, data: Samples) -> dict[str, Array]:
     real = load_samples(package.float_graph, data)
     return {name: quantize_input(package.graph, name, real[name]) for name in package.graph.inputs}
 
@@ -179,11 +196,14 @@ def infer(
     raw: bool = False,
     compiler: str | None = None,
 ) -> dict[str, Array]:
-    """Outputs `[N, ...]` by name of the compiled C on this computer: float32, or with `raw` integers for integers."""
+    """Outputs `[N, ...]` by name of the compiled C on this computer: float32, or with `raw` integers for integers.
+
+    A stream is given the frames of each sample's window, and shows what it says at their end.
+    """
     package = as_package(folder)
-    integers = _raw_samples(package, inputs) if raw else integer_samples(package, inputs)
+    integers = _raw_samples(package, inputs) if raw else _integer_windows(package, inputs)
     with verification.on_host(package, compiler=compiler) as model:
-        outputs = verification.run_integers(package, model, integers)
+        outputs = verification.run_windows(package, model, integers)
     if raw:
         return outputs
     return {name: _real(package, name, array) for name, array in outputs.items()}
@@ -240,7 +260,7 @@ def evaluate_layers(folder: str | Path | Package, data: Samples, *, progress: Pr
     package = as_package(folder)
     samples = open_samples(package.float_graph, data)
     step = None if progress is None else lambda done, total: progress("layers", done, total)
-    return study_layers(package.float_graph, package.graph, package.channels, samples, progress=step)
+    return study_layers(package.float_graph, package.window_graph, package.channels, samples, progress=step)
 
 
 def stored_labels(data: Samples) -> Array | None:

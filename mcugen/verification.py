@@ -17,6 +17,7 @@ from mcugen.graph import Graph
 from mcugen.package import Package
 from mcugen.run.host import HostModel, TraceRecord
 from mcugen.run.toolchain import find_host_compiler
+from mcugen.streaming import calls_of_windows, newest, window_outputs, windows_of
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -35,9 +36,12 @@ class Verification:
     compiler: str
     variants: int = 1
     """How many choices of kernels, by the core the C is compiled for, were compared."""
+    windows: int = 0
+    """Of a stream: how many sliding windows gave the same in the model over the whole window."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"bit_exact": True, **asdict(self)}
+        record = {"bit_exact": True, **asdict(self)}
+        return record if self.windows else {key: value for key, value in record.items() if key != "windows"}
 
 
 def verification_vectors(graph: Graph, samples: Mapping[str, Array] | None) -> dict[str, Array]:
@@ -163,10 +167,66 @@ def verify_package(
     layers = 0
     if traced is not None:
         for index in _spread(count):
-            layers += compare_layers(
-                package, traced, {name: array[index : index + 1] for name, array in vectors.items()}, index
+            layers += compare_layers(package, traced, _until(package, vectors, index), index)
+    return Verification(count, compared, layers, model.compiler, windows=compare_windows(package, model))
+
+
+def _until(package: Package, vectors: Mapping[str, Array], index: int) -> dict[str, Array]:
+    """One vector; of a stream also the calls before it that fill the window."""
+    before = package.stream.calls if package.stream is not None else 0
+    first = max(0, index - before) if package.interface.stateful else index
+    return {name: array[first : index + 1] for name, array in vectors.items()}
+
+
+def compare_windows(package: Package, model: HostModel) -> int:
+    """How many sliding windows of the stored recording give the same in the C and in the model over the whole window.
+
+    0 where the model is no stream, or one with another padding.  Raises VerificationFailed.
+    """
+    stream = package.stream
+    if stream is None or not stream.exact:
+        return 0
+    windows, first = windows_of(stream, package.window_graph, package.vectors)
+    expected = window_outputs(stream, package.window_graph, windows)
+    got = run_integers(package, model, package.vectors)
+    for name in package.graph.outputs:
+        shown = got[name][first:]
+        wanted = expected[name].reshape(shown.shape)
+        if not np.array_equal(wanted, shown):
+            where = np.argwhere(wanted != shown)[0]
+            raise VerificationFailed(
+                f"{package.name}: output '{name}' of the stream differs from the model over the whole window; the first in "
+                f"call {first + int(where[0])} at {where[1:].tolist()}: expected {int(wanted[tuple(where)])}, "
+                f"got {int(shown[tuple(where)])}",
+                hint="please report it with the model",
             )
-    return Verification(count, compared, layers, model.compiler)
+    return len(expected[package.graph.outputs[0]])
+
+
+def run_windows(package: Package, model: HostModel, windows: Mapping[str, Array]) -> dict[str, Array]:
+    """Integer outputs `[N, ...]` of the compiled C for integer windows `[N, ...]`; a stream takes each from a fresh state."""
+    stream = package.stream
+    if stream is None:
+        return run_integers(package, model, windows)
+    calls = calls_of_windows(stream, package.window_graph, windows)
+    count = len(next(iter(windows.values())))
+    last = [run_integers(package, model, {name: array[i] for name, array in calls.items()}) for i in range(count)]
+    return {name: np.stack([outputs[name][-1] for outputs in last]) for name in package.graph.outputs}
+
+
+def expected_windows(package: Package, windows: Mapping[str, Array], *, keep: Sequence[str]) -> dict[str, Array]:
+    """What `run_windows` must give, and other tensors in `keep` where they exist."""
+    stream = package.stream
+    if stream is None:
+        return reference(package.graph, windows, keep=keep)
+    if stream.exact:
+        return newest(stream, reference(package.window_graph, windows, keep=keep))
+    calls = calls_of_windows(stream, package.window_graph, windows)
+    count = len(next(iter(windows.values())))
+    last = [
+        reference(package.graph, {name: array[i] for name, array in calls.items()}, keep=keep) for i in range(count)
+    ]
+    return {name: np.stack([outputs[name][-1] for outputs in last]) for name in keep}
 
 
 def _spread(count: int) -> list[int]:
@@ -201,7 +261,7 @@ def _compare(
     where = np.argwhere(expected != got)
     vector, index = int(where[0][0]), tuple(int(i) for i in where[0][1:])
     if traced is not None:
-        compare_layers(package, traced, {n: a[vector : vector + 1] for n, a in part.items()}, start + vector)
+        compare_layers(package, traced, _until(package, part, vector), start + vector)
     raise VerificationFailed(
         f"{package.name}: {what} differs from the reference in {len(where)} of {expected.size} values; the first in vector "
         f"{start + vector} at {list(index)}: expected {int(expected[where[0][0]][index])}, got {int(got[where[0][0]][index])}",
@@ -225,16 +285,16 @@ def compare_layers(package: Package, traced: HostModel, sample: Mapping[str, Arr
     """Compare every layer's tensor for one sample; the number of values compared."""
     graph = package.graph
     layers = package.report["layers"]
-    names = [name for layer in layers for name in layer["writes"]]
+    names = [name for layer in layers for name in layer["writes"] if name in graph.tensors]
     expected = reference(graph, sample, keep=list(dict.fromkeys(names)))
-    rows = [np.ascontiguousarray(sample[n]).reshape(1, -1).view(np.int8) for n in graph.inputs]
+    rows = [np.ascontiguousarray(sample[n]).reshape(len(sample[n]), -1).view(np.int8) for n in graph.inputs]
     compared = 0
     last_step = {name: i for i, layer in enumerate(layers) for name in layer["writes"]}
     for step, output, data in _joined(traced.trace(rows), package.report):
         name = layers[step]["writes"][output]
-        if last_step[name] != step:
-            continue  # written in parts: whole after its last step
-        want = np.ascontiguousarray(expected[name]).reshape(-1)
+        if last_step[name] != step or name not in expected:
+            continue  # written in parts: whole after its last step; or moved to where the next run reads it
+        want = np.ascontiguousarray(expected[name]).reshape(-1)[-graph.tensors[name].size :]
         have = np.frombuffer(bytes(data), want.dtype)
         different = np.flatnonzero(want != have)
         if len(different):

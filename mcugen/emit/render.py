@@ -26,10 +26,17 @@ SOURCES = {
 }
 
 
-def render(program: Program, target_name: str, golden: tuple[Sequence[Array], Sequence[Array]]) -> dict[str, str]:
+def render(
+    program: Program,
+    target_name: str,
+    golden: tuple[Sequence[Array], Sequence[Array]],
+    *,
+    stream: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
     """Every text file of the output folder but the report.
 
-    `golden`: integer inputs and the reference's outputs, one array [vectors, ...] a port.
+    `golden`: integer inputs and the reference's outputs, one array [vectors, ...] a port.  `stream`: how it takes its
+    input, where it is one.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resource_folder("templates")),
@@ -39,6 +46,7 @@ def render(program: Program, target_name: str, golden: tuple[Sequence[Array], Se
         undefined=jinja2.StrictUndefined,
     )
     model = model_view(program, target_name)
+    model["stream"] = stream
     context = {"model": model, "version": model["version"], "golden": _golden(program, golden)}
     files = {
         path.format(c=program.name): environment.get_template(name).render(context) for path, name in SOURCES.items()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mcugen import __version__
 from mcugen.emit.numbers import LINE, c_float, c_literal, c_numbers
 from mcugen.emit.row_view import input_rows_view, region_views, row_step_view
-from mcugen.program import KernelCall, Operand, Port, Program, Step
+from mcugen.program import KernelCall, Operand, Port, Program, State, Step
 from mcugen.resources import resource_folder
 
 Array = npt.NDArray[Any]
@@ -88,6 +88,7 @@ def model_view(program: Program, target_name: str) -> dict[str, Any]:
         "arena_align": program.arena_align,
         "weights_section": program.weights_section,
         "arena_section": program.arena_section,
+        "states": [_state_view(program, state) for state in program.states],
         "inputs": _port_views(program, "input", program.inputs),
         "outputs": _port_views(program, "output", program.outputs),
         "steps": steps,
@@ -106,6 +107,12 @@ def api_number() -> int:
     found = re.search(r"#define MCUGEN_API (\d+)", text)
     assert found is not None
     return int(found.group(1))
+
+
+def _state_view(program: Program, state: State) -> dict[str, int]:
+    offsets = {buffer.name: buffer.offset for buffer in program.buffers}
+    operand = state.operand
+    return {"offset": offsets[operand.buffer] + operand.offset, "size": operand.size, "initial": state.initial}
 
 
 def _port_views(program: Program, kind: str, ports: Sequence[Port]) -> list[dict[str, Any]]:

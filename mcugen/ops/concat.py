@@ -112,6 +112,7 @@ class Concat(Operator):
                 data,
                 reads=() if kind == "constant" else (activation,),
                 output_offsets=(offset,),
+                copies=kind == "copy" and rows == 1,
                 cycles=tensor.size * (7.0 if kind == "table" else 4.0),
                 code_bytes=50,
             )

@@ -36,20 +36,38 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """What of a node's output lives on to the next run: `size` bytes from `offset` on, each `initial` before the first run.
+
+    `call` moves them there, from within the output, behind the last step that reads it.
+    """
+
+    call: KernelCall
+    offset: int
+    size: int
+    initial: int
+
+
+@dataclass(frozen=True)
 class Lowering:
     """One way to run a node: calls in order; no calls and `view` = the output is the bytes of input 0 as they lie."""
 
     calls: tuple[KernelCall, ...] = ()
     view: bool = False
+    keep: Keep | None = None
 
     @property
     def cycles(self) -> float:
-        return sum(call.cycles for call in self.calls)
+        return sum(call.cycles for call in self._all_calls)
 
     @property
     def flash(self) -> int:
         """Bytes of constants and code without `shared_code`."""
-        return sum(call.weight_bytes + call.code_bytes for call in self.calls)
+        return sum(call.weight_bytes + call.code_bytes for call in self._all_calls)
+
+    @property
+    def _all_calls(self) -> tuple[KernelCall, ...]:
+        return self.calls if self.keep is None else (*self.calls, self.keep.call)
 
     @property
     def shared_code(self) -> dict[str, int]:
@@ -153,6 +171,8 @@ class Operator:
     """Whether the activations that it reads may be int16, each on its own."""
     int16_output: ClassVar[bool] = False
     """Whether its output may be int16, whatever it reads."""
+    stateful: ClassVar[bool] = False
+    """Whether a run's outputs depend on earlier runs: `advance` is then the meaning, and `reference` its first run."""
     fuses_clip: ClassVar[bool] = False
     """Whether a clip that follows can be taken over as `clip_min`, `clip_max` (real bounds, reached by saturation)."""
 
@@ -187,6 +207,10 @@ class Operator:
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         """The exact integer meaning of the integer node."""
+        raise NotImplementedError(self.name)
+
+    def advance(self, node: Node, inputs: Sequence[Array], state: Array | None) -> tuple[list[Array], Array]:
+        """One run of a stateful operator, in floats or integers: its outputs and the next state; None before the first."""
         raise NotImplementedError(self.name)
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:

@@ -37,6 +37,7 @@ def strided_call(
 ) -> KernelCall:
     """Writes `sizes` elements of `bytes_each` in order; entry i of an axis is read at i * step, from `offset` on."""
     merged = merged_steps(sizes, steps)
+    contiguous = not merged or (len(merged) == 1 and merged[0][1] == 1)
     if len(merged) > KERNEL_AXES:
         raise refusal(
             node,
@@ -58,4 +59,5 @@ def strided_call(
         input_offsets=(offset * bytes_each,) if offset else (),
         cycles=total * 7.0,
         code_bytes=150,
+        copies=contiguous,
     )

@@ -158,14 +158,14 @@ def _collide(one: Buffer, two: Buffer, offsets: Mapping[str, int]) -> bool:
 
 
 def _related(one: Buffer, two: Buffer, parents: Mapping[str, str], buffers: list[Buffer]) -> bool:
-    """One lies in the other, or both are views of something that was whole before either began."""
+    """One lies in the other, or both in something that was whole before the later one began, which only reads it."""
     line_one, line_two = _line(one.name, parents), _line(two.name, parents)
     if one.name in line_two or two.name in line_one:
         return True
     common = next((name for name in line_one if name in line_two), None)
     if common is None:
         return False
-    return next(b.first for b in buffers if b.name == common) < min(one.first, two.first)
+    return next(b.first for b in buffers if b.name == common) < max(one.first, two.first)
 
 
 def _line(name: str, parents: Mapping[str, str]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, field
+from math import gcd
 
-from mcugen.graph import DynamicQuantParams, Graph, Tensor
+from mcugen.graph import DynamicQuantParams, Graph, Node, Tensor
 from mcugen.ops import operator
 from mcugen.ops.packed_weights import stored_format
 from mcugen.plan import model as memory
@@ -23,6 +23,7 @@ from mcugen.plan.region_buffers import (
 )
 from mcugen.plan.regions import Region, find_regions
 from mcugen.plan.select import Choice
+from mcugen.plan.sharing import KEPT, Sharing, Tie, share, shared_input
 from mcugen.program import Branch, KernelCall, Operand, Port, RowRegion, Step
 from mcugen.targets import Target
 
@@ -50,6 +51,7 @@ class Layout:
     apart: frozenset[str] = frozenset()
     """Nodes whose output got bytes of its own though it could take the place of an input."""
     regions: tuple[Region, ...] = ()
+    sharing: Sharing = field(default_factory=Sharing)
 
     @property
     def pushed(self) -> bool:
@@ -102,29 +104,31 @@ def lay_out(
     row by row.
     """
     regions = find_regions(graph, choices, pushed=pushed)
-    roots = _roots(graph, choices, apart)
+    sharing = share(graph, choices, apart=apart, align=target.alignment)
+    roots = dict(sharing.roots)
     for region in regions:
         for name, home in region.homes.items():
             roots[name] = roots.get(home, home)
     insets, extents = region_extents(regions, roots, target.alignment)
-    steps = programmed_steps(graph, choices, roots, insets)
-    buffers, overlaps = _buffers(graph, steps, roots, target, insets, extents, _spans(regions, choices))
-    plan = plan_offsets(buffers, overlaps, (), time_limit=SEARCH_SECONDS)
-    check_plan(buffers, overlaps, (), plan.offsets, peak=plan.peak)
-    nodes = tuple(i for i, choice in enumerate(choices) for _ in choice.lowering.calls)
-    return Layout(roots, insets, tuple(buffers), plan, nodes, apart, regions)
+    script = programmed_steps(graph, choices, roots, insets, sharing)
+    buffers, overlaps = _buffers(graph, script, roots, target, insets, extents, _spans(regions, script), sharing.ties)
+    aliases = [memory.Alias(tie.child, tie.parent, tie.offset) for tie in sharing.ties]
+    aliases += [memory.Alias(kept.operand.buffer, kept.parent, kept.offset) for kept in script.kept]
+    plan = plan_offsets(buffers, overlaps, aliases, time_limit=SEARCH_SECONDS)
+    check_plan(buffers, overlaps, aliases, plan.offsets, peak=plan.peak)
+    return Layout(roots, insets, tuple(buffers), plan, script.positions, apart, regions, sharing)
 
 
-def programmed_regions(choices: Sequence[Choice], layout: Layout) -> tuple[RowRegion, ...]:
+def programmed_regions(layout: Layout, script: Script) -> tuple[RowRegion, ...]:
     """The parts of the program that run row by row."""
-    spans = _spans(layout.regions, choices)
+    spans = _spans(layout.regions, script)
     return tuple(program_region(span, layout.roots, layout.insets) for span in spans)
 
 
-def _spans(regions: Sequence[Region], choices: Sequence[Choice]) -> list[Span]:
+def _spans(regions: Sequence[Region], script: Script) -> list[Span]:
     """The regions with the numbers of their steps."""
-    before = list(accumulate((len(choice.lowering.calls) for choice in choices), initial=0))
-    return [Span(region, before[region.first], before[region.last + 1] - 1) for region in regions]
+    starts = script.starts
+    return [Span(region, starts[region.first], starts[region.last + 1] - 1) for region in regions]
 
 
 def settle(
@@ -163,54 +167,73 @@ def _in_place_near_peak(graph: Graph, choices: Sequence[Choice], layout: Layout)
     for step, place in enumerate(layout.step_nodes):
         choice = choices[place]
         merged = choice.node.outputs[0] in layout.roots and choice.node.name not in layout.apart and not choice.rows
-        if merged and not choice.lowering.view and _shared_input(graph, choice) is not None:
+        if merged and not choice.lowering.view and shared_input(graph, choice) is not None:
             found.append((min((abs(step - other) for other in full), default=0), choice.node.name))
     return [name for _, name in sorted(found)[:TRIALS]]
 
 
-def _roots(graph: Graph, choices: Sequence[Choice], apart: frozenset[str]) -> dict[str, str]:
-    """For every tensor that is a view, or is computed in place, the tensor whose bytes it takes."""
-    last_reader = {name: i for i, choice in enumerate(choices) for name in choice.node.inputs}
-    roots: dict[str, str] = {}
-    members: dict[str, list[str]] = {}
-    for i, choice in enumerate(choices):
-        source = None if choice.rows else _shared_input(graph, choice)
-        if source is None or choice.node.name in apart:
-            continue
-        root = roots.get(source, source)
-        family = [root, *members.get(root, [])]
-        dies = all(last_reader.get(name, -1) <= i and name not in graph.outputs for name in family)
-        if choice.lowering.view or dies:
-            output = choice.node.outputs[0]
-            roots[output] = root
-            members.setdefault(root, []).append(output)
-    return roots
+@dataclass(frozen=True)
+class Kept:
+    """What of a buffer lives on to the next run: an operand in a buffer of its own, which lies in `parent` at `offset`."""
+
+    operand: Operand
+    initial: int
+    parent: str
+    offset: int
 
 
-def _shared_input(graph: Graph, choice: Choice) -> str | None:
-    """The input that the output may take the place of, exactly; None where some core's kernel cannot."""
-    node = choice.node
-    if choice.lowering.view:
-        return node.inputs[0]
-    if len(choice.lowering.calls) != 1 or choice.lowering.calls[0].in_place is None:
-        return None
-    index = choice.lowering.calls[0].in_place
-    calls = [lowering.calls[0] for _, lowering in choice.branches]
-    fits = all(call.in_place == index or call.overlap.get(index, 1) <= 0 for call in calls)
-    same = graph.tensors[node.inputs[index]].nbytes == graph.tensors[node.outputs[0]].nbytes
-    constant = graph.is_constant(node.inputs[index])
-    return node.inputs[index] if fits and same and not constant and len(node.outputs) == 1 else None
+@dataclass(frozen=True)
+class Script:
+    """The steps of a program, and for each the position of its choice.
+
+    `starts`: for each choice the step that is next when its turn comes, and how many there are; `kept`: what lives on.
+    """
+
+    steps: tuple[Step, ...]
+    positions: tuple[int, ...]
+    starts: tuple[int, ...]
+    kept: tuple[Kept, ...]
 
 
 def programmed_steps(
-    graph: Graph, choices: Sequence[Choice], roots: Mapping[str, str], insets: Mapping[str, int]
-) -> list[Step]:
-    """The steps of the program, one a kernel call, or one for all calls of a node that runs row by row."""
+    graph: Graph, choices: Sequence[Choice], roots: Mapping[str, str], insets: Mapping[str, int], sharing: Sharing
+) -> Script:
+    """The steps of the program, one a kernel call that has anything to do, or one for all calls of a node that runs row by row."""
     steps: list[Step] = []
-    for choice in choices:
+    positions: list[int] = []
+    starts: list[int] = []
+    kept: list[Kept] = []
+    moves: dict[int, list[Choice]] = {}
+    for i, choice in enumerate(choices):
+        starts.append(len(steps))
         for part in range(len(choice.lowering.calls)):
-            steps.append(_step(graph, choice, part, roots, insets, len(steps)))
-    return steps
+            if not sharing.is_tied(i, part):
+                steps.append(_step(graph, choice, part, roots, insets, len(steps)))
+        if choice.lowering.keep is not None:
+            names = sharing.within(choice.node.outputs[0], choices)
+            last = max((k for k, other in enumerate(choices) if names.intersection(other.node.inputs)), default=i)
+            moves.setdefault(max(last, i), []).append(choice)
+        for keeper in moves.get(i, ()):
+            step, state = _keeping_step(graph, keeper, len(steps))
+            steps.append(step)
+            kept.append(state)
+        positions += [i] * (len(steps) - len(positions))
+    return Script(tuple(steps), tuple(positions), (*starts, len(steps)), tuple(kept))
+
+
+def _keeping_step(graph: Graph, choice: Choice, index: int) -> tuple[Step, Kept]:
+    """The move of what lives on, behind the last step that reads the output."""
+    node, keep = choice.node, choice.lowering.keep
+    assert keep is not None
+    if node.outputs[0] in graph.outputs:
+        raise memory.PlanError(f"output '{node.outputs[0]}' moves on before it is read: copy it")
+    whole = graph.tensors[node.outputs[0]]
+    kept = Operand(whole.name + KEPT, whole.name + KEPT, 0, keep.size, whole.dtype, (keep.size,))
+    source = Operand(whole.name, whole.name, keep.call.input_offsets[0], whole.nbytes, whole.dtype, whole.shape)
+    comment = _comment_text(f"{index}: {_origin(node)} ({node.op}) keeps {keep.size} bytes for the next run")
+    branches = (Branch("", keep.call),)
+    step = Step(node.name, node.op, keep.call, branches, (source,), (kept,), None, comment, 0, node.origin)
+    return step, Kept(kept, keep.initial, whole.name, keep.offset)
 
 
 def _step(
@@ -247,25 +270,34 @@ def _operand(tensor: Tensor, roots: Mapping[str, str], insets: Mapping[str, int]
 def _comment(graph: Graph, choice: Choice, index: int, macs: int, call: KernelCall) -> str:
     node = choice.node
     shapes = [list(graph.tensors[n].shape) for n in (node.inputs[0], node.outputs[0])]
-    origin = "+".join(dict.fromkeys(node.origin)) or node.name
     work = f", {macs} MACs" if macs else ""
     stored = stored_format(node, graph)
     weights = f", {stored} weights" if stored else ""
     rows = f", {choice.rows} of {shapes[1][1]} rows a call" if choice.rows else ""
-    text = f"{index}: {origin} ({node.op}, {call.variant}{weights}) {shapes[0]} -> {shapes[1]}{work}{rows}"
+    kernel = f"{node.op}, {call.variant}{weights}"
+    return _comment_text(f"{index}: {_origin(node)} ({kernel}) {shapes[0]} -> {shapes[1]}{work}{rows}")
+
+
+def _origin(node: Node) -> str:
+    return "+".join(dict.fromkeys(node.origin)) or node.name
+
+
+def _comment_text(text: str) -> str:
     return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")
 
 
 def _buffers(
     graph: Graph,
-    steps: Sequence[Step],
+    script: Script,
     roots: Mapping[str, str],
     target: Target,
     insets: Mapping[str, int],
     extents: Mapping[str, int],
     spans: Sequence[Span],
+    ties: Sequence[Tie],
 ) -> tuple[list[memory.Buffer], list[memory.Overlap]]:
     """The arena's buffers with their lives, and the overlaps that the kernels allow."""
+    steps = script.steps
     first: dict[str, int] = {roots.get(name, name): -1 for name in graph.inputs}
     last: dict[str, int] = dict(first)
     size = {name: graph.tensors[name].nbytes for name in first}
@@ -283,19 +315,41 @@ def _buffers(
         if step.scratch is not None:
             first[step.scratch.buffer] = last[step.scratch.buffer] = index
             size[step.scratch.buffer] = step.scratch.size
+    needed = _tie_lives(graph, script, ties, first, last, size)
     for name in graph.outputs:
         last[roots.get(name, name)] = len(steps)  # read after the run: the last step may not write over it
     windows = {roots.get(n, n) for span in spans for n, t in span.region.schedule.tensors.items() if not t.whole}
     for name, extent in extents.items():
         size[name] = extent if name in windows else max(extent, insets.get(name, 0) + size[name])
-    staying = extend_lives(spans, roots, first, last)
+    staying = {step: names | needed.get(step, set()) for step, names in extend_lives(spans, roots, first, last).items()}
+    staying = {step: frozenset(names) for step, names in needed.items()} | staying
+    for kept in script.kept:
+        first[kept.operand.buffer], last[kept.operand.buffer] = -1, len(steps)
     if any(span.region.pushed for span in spans):
         first[ROW_STATE], last[ROW_STATE], size[ROW_STATE] = -1, len(steps), ROW_STATE_BYTES
-    align = target.alignment
+    align = dict.fromkeys(first, target.alignment)
+    align |= {kept.operand.buffer: gcd(kept.offset, target.alignment) for kept in script.kept}
     buffers = [
-        memory.Buffer(n, max(1, size[n]), first[n], max(last[n], first[n]), align, tail.get(n, 0)) for n in first
+        memory.Buffer(n, max(1, size[n]), first[n], max(last[n], first[n]), align[n], tail.get(n, 0)) for n in first
     ]
     return buffers, _overlaps(steps, first, last, staying)
+
+
+def _tie_lives(
+    graph: Graph, script: Script, ties: Sequence[Tie], first: dict[str, int], last: dict[str, int], size: dict[str, int]
+) -> dict[int, set[str]]:
+    """Let the lives of a part and its whole touch; by step the buffers that are read on behind it, as another."""
+    needed: dict[int, set[str]] = {}
+    for tie in ties:
+        start = script.starts[tie.position]
+        early, late = (tie.parent, tie.child) if tie.slices else (tie.child, tie.parent)
+        last[early] = max(last.get(early, -1), start - 1)
+        needed.setdefault(start - 1, set()).add(early)
+        size.setdefault(late, graph.tensors[late].nbytes)
+        # a whole that is put together of its parts is there before the first of its slices
+        first[late] = min(first.get(late, start), start if tie.slices else start - 1)
+        last[late] = max(last.get(late, start), start)
+    return needed
 
 
 def _overlaps(
@@ -303,7 +357,7 @@ def _overlaps(
 ) -> list[memory.Overlap]:
     """The distances that hold for every core's kernel, where the input dies in the step that writes the output.
 
-    `staying`: buffers of a step in a region of rows that outlive each of its calls.
+    `staying`: by step the buffers that are needed behind it, or behind each of its calls in a region of rows.
     """
     rules: list[memory.Overlap] = []
     for index, step in enumerate(steps):

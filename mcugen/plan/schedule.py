@@ -15,7 +15,7 @@ from mcugen.plan.order import plan_order
 from mcugen.plan.row_checker import check_region
 from mcugen.plan.select import FLASH_WEIGHTS, Choice, alternatives, cheapest, total_cycles, total_flash
 from mcugen.plan.streaming import Planned, Streaming, stream
-from mcugen.program import Buffer, Program
+from mcugen.program import Buffer, Program, State
 from mcugen.targets import Target
 
 GOAL_WEIGHTS = {"speed": 0.0, "balanced": 1.0, "size": 16.0, "ram": 1.0}
@@ -63,7 +63,8 @@ def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Pro
     if goal.ram is not None and layout.peak > goal.ram:
         choices, layout, traded = exchange(choices, layout=layout, wanted=goal.ram)
         planned = Planned(tuple(choices), layout, notes + traded)
-    if goal.input_rows or (goal.ram is not None and planned.layout.peak > goal.ram):
+    short = goal.input_rows or (goal.ram is not None and planned.layout.peak > goal.ram)
+    if short and not any(choice.lowering.keep for choice in planned.choices):
         streaming = Streaming(graph, target, by_node, 0 if goal.ram is None else goal.ram)
         planned = stream(streaming, plain, planned, input_rows=goal.input_rows)
     branched, layout = add_beyond(graph, planned.choices, planned.layout, target)
@@ -117,7 +118,7 @@ def assemble(
     graph: Graph, choices: Sequence[Choice], layout: Layout, target: Target, name: str, notes: tuple[str, ...]
 ) -> Program:
     """The program of choices and their layout; what runs row by row is proved by the independent checker."""
-    steps = programmed_steps(graph, choices, layout.roots, layout.insets)
+    script = programmed_steps(graph, choices, layout.roots, layout.insets, layout.sharing)
     align = target.alignment
     placed = tuple(
         Buffer(b.name, b.size, layout.plan.offsets[b.name], b.first, b.last, b.align, b.tail)
@@ -125,7 +126,7 @@ def assemble(
     )
     program = Program(
         name,
-        tuple(steps),
+        script.steps,
         placed,
         ports(graph, graph.inputs, layout),
         ports(graph, graph.outputs, layout),
@@ -136,7 +137,8 @@ def assemble(
         notes,
         target.place.weights,
         target.place.arena,
-        programmed_regions(choices, layout),
+        programmed_regions(layout, script),
+        states=tuple(State(kept.operand, kept.initial) for kept in script.kept),
     )
     for region in program.regions:
         check_region(program, graph, region)

@@ -13,6 +13,7 @@ from mcugen.graph import Graph
 from mcugen.ops.packed_weights import stored_format
 from mcugen.package import SCHEMA
 from mcugen.program import Port, Program, RowRegion
+from mcugen.streaming import Stream
 from mcugen.targets import Target
 from mcugen.weight_format import weight_bytes
 
@@ -49,6 +50,7 @@ def build_report(
         },
         "notes": list(quantized.notes),
         **quantized.facts,
+        **({"stream": _stream(program, quantized.stream)} if quantized.stream else {}),
         "layers": [_layer(program, graph, index) for index in range(len(program.steps))],
         "buffers": [
             {"name": b.name, "offset": b.offset, "size": b.size, "tail": b.tail, "first": b.first, "last": b.last}
@@ -81,6 +83,22 @@ def row_records(program: Program) -> dict[str, Any]:
             for region in program.regions
         ],
     }
+
+
+def _stream(program: Program, stream: Stream) -> dict[str, Any]:
+    """What a stream keeps and computes; `window` is added where the whole window's program is planned, too."""
+    kept = sum(state.operand.size for state in program.states)
+    return {**stream.to_dict(), "kept": kept, "estimated_cycles": _estimated(program)}
+
+
+def window_record(window: Program) -> dict[str, Any]:
+    """What the program over the whole window would take, for comparison."""
+    macs = sum(step.macs for step in window.steps)
+    return {"macs": macs, "arena": window.arena_size, "estimated_cycles": _estimated(window)}
+
+
+def _estimated(program: Program) -> int:
+    return round(sum(step.call.cycles for step in program.steps))
 
 
 def bytes_moved(region: RowRegion) -> int:

@@ -67,6 +67,8 @@ def build_text(report: Mapping[str, Any], folder: str) -> Lines:
     rows.add_row("RAM", f"{bytes_text(report['ram']['arena'])} arena")
     for name, value in row_texts(report):
         rows.add_row(name, value)
+    if report.get("stream"):
+        rows.add_row("stream", _stream(report))
     if flash:
         code = bytes_text(flash["code"] + flash["runtime"])
         rows.add_row("flash", f"{bytes_text(flash['total'])} (weights {bytes_text(flash['weights'])}, code {code})")
@@ -100,6 +102,15 @@ def row_texts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         span = f"layers {region['first']} to {region['last']}"
         texts.append(("rows", f"{span}: {bytes_text(held)} of {bytes_text(whole)} are held at a time"))
     return texts
+def _stream(report: Mapping[str, Any]) -> str:
+    """Frames a call, and what a call takes of what the whole window would."""
+    stream, window = report["stream"], report["stream"]["window"]
+    frames = f"{stream['frames']} of {max(stream['windows'].values())} frames a call"
+    cycles = stream["estimated_cycles"] / max(1, window["estimated_cycles"])
+    whole = f"the whole window: {bytes_text(window['arena'])} RAM, {count_text(window['macs'])} MACs"
+    kept = f"{bytes_text(stream['kept'])} kept between calls"
+    padding = "" if stream["padding"] == "exact" else "; padding along time only before the first frame"
+    return f"{frames}, {cycles:.0%} of the window's estimated cycles, {kept} ({whole}){padding}"
 
 
 def _pruned(pruning: Mapping[str, Any]) -> str:
@@ -114,7 +125,8 @@ def _verified(report: Mapping[str, Any]) -> str:
     if not record:
         return "no"
     choices = f", {record['variants']} choices of kernels" if record["variants"] > 1 else ""
-    return f"bit-exact on {record['vectors']} vectors ({record['outputs_compared']:,} values{choices})"
+    windows = f"; equal to {record['windows']} whole windows" if record.get("windows") else ""
+    return f"bit-exact on {record['vectors']} vectors ({record['outputs_compared']:,} values{choices}){windows}"
 
 
 def inspect_text(record: Mapping[str, Any]) -> Lines:
@@ -145,7 +157,10 @@ def folder_text(report: Mapping[str, Any], folder: str) -> Lines:
 
 def verification_text(name: str, result: Verification) -> Lines:
     layers = f", {result.layers_compared:,} values of layers" if result.layers_compared else ""
-    return [f"{name}: bit-exact on {result.vectors} vectors: {result.outputs_compared:,} output values{layers}"]
+    windows = f"; the stream equals {result.windows} whole windows" if result.windows else ""
+    return [
+        f"{name}: bit-exact on {result.vectors} vectors: {result.outputs_compared:,} output values{layers}{windows}"
+    ]
 
 
 def simulation_text(result: Simulation) -> Lines:

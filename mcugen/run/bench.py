@@ -37,7 +37,9 @@ def run_vectors(
     costs: list[RunCost] = []
     text = ""
     counted = min(counted, len(rows))
-    for counting, samples in ((True, range(counted)), (False, range(counted, len(rows)))):
+    # a fresh machine begins a stream anew
+    rest = range(0 if interface.stateful and counted < len(rows) else counted, len(rows))
+    for counting, samples in ((True, range(counted)), (False, rest)):
         if not samples:
             continue
         machine = boot(counting)

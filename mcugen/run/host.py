@@ -24,6 +24,7 @@ _BATCH_BYTES = 1 << 22
 _BENCH = Path(__file__).with_name("host_bench.c")
 _DECLARATIONS = """
 size_t bench_arena_size(void);
+void bench_reset(void *memory);
 int bench_batch(void *memory, const int8_t *in, int8_t *out, size_t count, size_t *done);
 const unsigned char *bench_trace_data(void);
 size_t bench_trace_size(void);
@@ -101,6 +102,7 @@ class HostModel:
             outputs = np.frombuffer(data, np.int8).reshape(len(rows), self.interface.output_bytes).copy()
         else:
             outputs = np.empty((len(rows), self.interface.output_bytes), np.int8)
+            self._library.reset()
             step = max(1, _BATCH_BYTES // max(1, self.interface.input_bytes))
             for first in range(0, len(rows), step):
                 outputs[first : first + step] = self._library.run(rows[first : first + step], first)
@@ -109,13 +111,19 @@ class HostModel:
         return self.interface.unpack(outputs)
 
     def trace(self, sample: Sequence[Int8Array]) -> list[TraceRecord]:
-        """What each step wrote for one sample, in order; the model must have been built with `trace`."""
+        """What each step wrote for one sample, in order; the model must have been built with `trace`.
+
+        Of a stateful model the samples are runs one after the other, and the last is traced.
+        """
         if not self._tracing:
             raise ValueError("the model was not built with trace=True")
         rows = self.interface.pack(sample)
-        if len(rows) != 1:
+        if len(rows) != 1 and not self.interface.stateful:
             raise ValueError(f"{len(rows)} samples to trace, expected one")
-        return _records(self._run_program("trace", rows) if self._library is None else self._library.trace(rows))
+        if self._library is not None:
+            return _records(self._library.trace(rows))
+        records = _records(self._run_program("trace", rows))
+        return records[-(len(records) // len(rows)) :]
 
     def close(self) -> None:
         """Unloads the model and removes its files."""
@@ -171,12 +179,19 @@ class _Library:
     size: int
     output_bytes: int
 
+    @property
+    def arena(self) -> Any:
+        return self.ffi.cast("void *", self.memory.ctypes.data + self.offset)
+
+    def reset(self) -> None:
+        self.memory[:] = ARENA_POISON
+        self.handle.bench_reset(self.arena)
+
     def run(self, rows: Int8Array, first: int) -> Int8Array:
         outputs = np.empty((len(rows), self.output_bytes), np.int8)
         done = self.ffi.new("size_t *")
-        self.memory[:] = ARENA_POISON
         status = self.handle.bench_batch(
-            self.ffi.cast("void *", self.memory.ctypes.data + self.offset),
+            self.arena,
             self.ffi.cast("int8_t *", rows.ctypes.data),
             self.ffi.cast("int8_t *", outputs.ctypes.data),
             len(rows),
@@ -189,9 +204,11 @@ class _Library:
             raise VerificationFailed(f"{self.name}_run wrote outside its arena", hint="sanitize=True names the line")
         return outputs
 
-    def trace(self, row: Int8Array) -> bytes:
+    def trace(self, rows: Int8Array) -> bytes:
+        self.reset()
+        self.run(rows[:-1], 0)
         self.handle.bench_trace_clear()
-        self.run(row, 0)
+        self.run(rows[-1:], len(rows) - 1)
         data = bytes(self.ffi.buffer(self.handle.bench_trace_data(), self.handle.bench_trace_size()))
         self.handle.bench_trace_clear()
         return data

@@ -15,6 +15,13 @@
 
 size_t bench_arena_size(void);
 int bench_batch(void *memory, const int8_t *in, int8_t *out, size_t count, size_t *done);
+void bench_reset(void *memory);
+
+void bench_reset(void *memory)
+{
+    BENCH_ARENA *arena = memory;
+    BENCH_RESET(arena);
+}
 
 size_t bench_arena_size(void)
 {
@@ -127,6 +134,7 @@ int main(int count, char **arguments)
     }
     const int tracing = strcmp(arguments[1], "trace") == 0;
     memset(&program_arena, POISON, sizeof program_arena);
+    bench_reset(&program_arena);
     while (fread(program_input, 1, sizeof program_input, inputs) == sizeof program_input) {
         const int status = run_sample(&program_arena, program_input, program_output);
         if (status != 0) {

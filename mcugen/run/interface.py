@@ -26,6 +26,8 @@ class ModelInterface:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     rows: int = 0
+    stateful: bool = False
+    """Whether a run depends on those before it, from `NAME_reset` on."""
 
     @property
     def input_bytes(self) -> int:
@@ -53,6 +55,7 @@ class ModelInterface:
         lines = [
             f'#include "{self.name}.h"',
             f"#define BENCH_ARENA struct {self.name}_arena",
+            f"#define BENCH_RESET(arena) {f'{self.name}_reset(arena)' if self.stateful else '((void)(arena))'}",
             f"#define BENCH_TRACE {self.name}_trace",
             f"#define BENCH_INPUT_BYTES {self.input_bytes}",
             f"#define BENCH_OUTPUT_BYTES {self.output_bytes}",

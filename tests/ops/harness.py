@@ -160,6 +160,8 @@ class _Source:
         sources = [f"in{number}_{i}" for i in range(len(activations))]
         targets = sources[:1] if in_place else [f"out{number}_{i}" for i in range(len(node.outputs))]
         body = [self._call(f"{number}_{k}", call, sources, targets) for k, call in enumerate(calls)]
+        if operator(node.op).stateful:
+            body.insert(0, f"memset({targets[0]}, {node.attrs['initial']}, sizeof {targets[0]});")
         for i, name in enumerate(node.outputs):
             got = targets[i]
             label = f"{case.graph.name} {node.name}{' in place' if in_place else ''}"
@@ -195,7 +197,7 @@ class _Source:
         )
         runs = "".join(f"    run{i}();\n" for i in range(self.count))
         return (
-            f"#include <stdio.h>\n{head}{compare}"
+            f"#include <stdio.h>\n#include <string.h>\n{head}{compare}"
             + "\n".join(self.lines)
             + f"\nint main(void)\n{{\n{runs}    return 0;\n}}\n"
         )
