@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.errors import McugenError
+from mcugen.errors import McugenError, UnsupportedModel
 from mcugen.execute import reference
-from mcugen.graph import Graph
+from mcugen.graph import DynamicQuantParams, Graph
 from mcugen.passes.stream_in_time import Streamed, stream_in_time
 
 Array = npt.NDArray[Any]
@@ -67,6 +67,11 @@ def stream_graph(graph: Graph, axes: Mapping[str, int], *, padding: str = "exact
 
     Raises McugenError for inputs and axes that are not there, UnsupportedModel where nothing could be kept.
     """
+    if any(isinstance(tensor.quant, DynamicQuantParams) for tensor in graph.tensors.values()):
+        raise UnsupportedModel(
+            f"{graph.name}: with `--activations dynamic` every window has scales of its own, so that nothing of it holds for the next",
+            hint="build the stream with `--activations static`",
+        )
     chosen = {name: _axis(graph, name, axis) for name, axis in axes.items()}
     streamed: Streamed = stream_in_time(graph, chosen, causal=padding == "causal")
     windows = {name: graph.tensors[name].shape[axis] for name, axis in chosen.items()}

@@ -29,13 +29,23 @@ ROWS = (
     ("riscv32", "balanced"),
 )
 KERNELS = "kernels cortex-m4"
+<<<<<<< HEAD
 LIMITED = {"digits cortex-m4 1800-bytes": Goal(ram=1800)}
 """What keeps a limit of RAM row by row."""
 KEYS = [*(f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS), *LIMITED]
+=======
+STREAMS = ("motion-exact", "motion-causal")
+"""A model and the padding of its stream."""
+KEYS = [f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS]
+KEYS += [f"{stream} cortex-m4 balanced" for stream in STREAMS]
+>>>>>>> 48f2548 (Document streams, with the motion example's figures as budgets)
 
 
 @cache
 def quantized(model: str) -> Quantized:
+    if model in STREAMS:
+        plain, padding = model.split("-")
+        return pipeline.stream(quantized(plain), {"window": 2}, padding=padding)
     graph = pipeline.load(ROOT / f"examples/{model}/{model}.onnx")
     return pipeline.quantize(graph, load_samples(graph, ROOT / f"examples/{model}/calib.npz"), effort="fast")
 

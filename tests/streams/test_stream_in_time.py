@@ -12,6 +12,7 @@ from mcugen.errors import McugenError, UnsupportedModel
 from mcugen.execute import reference
 from mcugen.graph import Graph
 from mcugen.ops.builder import GraphBuilder
+from mcugen.pipeline import quantize
 from mcugen.streaming import Stream, stream_graph, window_outputs, windows_of
 
 QUIET = settings(
@@ -145,3 +146,11 @@ def test_inputs_and_axes_that_are_not_there(axes: dict[str, int], words: str) ->
     model = quantized(conv1d((0, 0)))
     with pytest.raises(McugenError, match=words):
         stream_graph(model.graph, axes)
+
+
+def test_scales_of_each_window_are_refused() -> None:
+    graph = conv1d((0, 0))
+    samples = {"x": np.random.default_rng(0).normal(size=(4, 24, 4)).astype(np.float32)}
+    model = quantize(graph, samples, effort="fast", activations="dynamic")
+    with pytest.raises(UnsupportedModel, match="scales of its own"):
+        stream_graph(model.graph, {"x": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -131,6 +132,14 @@ def test_the_self_test_and_the_header_know_the_stream(tmp_path: Path) -> None:
     command = [*compiler.command, "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{package.folder / 'src'}"]
     subprocess.run([*command, *map(str, sources), "-o", str(tmp_path / "selftest")], check=True)
     subprocess.run([str(tmp_path / "selftest")], check=True)
+    (snippet,) = re.findall(r"```c\n(.*?)```", (MOTION / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "snippet.c").write_text(
+        snippet + "int main(void) { static float samples[48]; begin(); return classify(samples) + 1; }\n"
+    )
+    subprocess.run(
+        [*command, str(tmp_path / "snippet.c"), *map(str, package.sources), "-o", str(tmp_path / "snippet")], check=True
+    )
+    subprocess.run([str(tmp_path / "snippet")], check=True)
     header = (package.folder / "src" / "motion.h").read_text()
     assert "#define MOTION_FRAMES 8\n#define MOTION_WARMUP_CALLS 16\n" in header
     assert "int motion_reset(struct motion_arena *arena);" in header
