@@ -67,7 +67,7 @@ def stream_graph(graph: Graph, axes: Mapping[str, int], *, padding: str = "exact
 
     Raises McugenError for inputs and axes that are not there, UnsupportedModel where nothing could be kept.
     """
-    if any(isinstance(tensor.quant, DynamicQuantParams) for tensor in graph.tensors.values()):
+    if any(isinstance(graph.tensors[name].quant, DynamicQuantParams) for name in graph.inputs):
         raise UnsupportedModel(
             f"{graph.name}: with `--activations dynamic` every window has scales of its own, so that nothing of it holds for the next",
             hint="build the stream with `--activations static`",

@@ -16,7 +16,7 @@ from math import gcd
 from typing import Any
 
 from mcugen.errors import UnsupportedModel
-from mcugen.graph import Graph, Node
+from mcugen.graph import DynamicQuantParams, Graph, Node
 from mcugen.passes.time_rows import Array, Perm, Piece, Reach, layout, piece_node, reach_of, rows_shape
 
 Rows = tuple[int, int]
@@ -102,6 +102,8 @@ def _follow(graph: Graph, axes: Mapping[str, int], frames: int, causal: bool) ->
     for node in graph.nodes:
         names = [name for name in node.inputs if not graph.is_constant(name)]
         if not names or not all(name in tensors for name in names):
+            continue
+        if any(isinstance(graph.tensors[name].quant, DynamicQuantParams) for name in node.outputs):
             continue
         reach = reach_of(node, graph, [tensors[name].axis for name in names])
         if reach is None or graph.tensors[node.outputs[0]].shape[reach.axis] < 1:

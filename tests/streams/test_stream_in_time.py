@@ -149,8 +149,11 @@ def test_inputs_and_axes_that_are_not_there(axes: dict[str, int], words: str) ->
 
 
 def test_scales_of_each_window_are_refused() -> None:
-    graph = conv1d((0, 0))
-    samples = {"x": np.random.default_rng(0).normal(size=(4, 24, 4)).astype(np.float32)}
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder("dynamic")
+    weights = builder.constant(rng.normal(size=(3, 24)).astype(np.float32))
+    graph = builder.output(builder.emit("fully_connected", [builder.input("x", (1, 24)), weights]))
+    samples = {"x": rng.normal(size=(4, 24)).astype(np.float32)}
     model = quantize(graph, samples, effort="fast", activations="dynamic")
     with pytest.raises(UnsupportedModel, match="scales of its own"):
         stream_graph(model.graph, {"x": 1})
