@@ -29,16 +29,12 @@ ROWS = (
     ("riscv32", "balanced"),
 )
 KERNELS = "kernels cortex-m4"
-<<<<<<< HEAD
 LIMITED = {"digits cortex-m4 1800-bytes": Goal(ram=1800)}
 """What keeps a limit of RAM row by row."""
-KEYS = [*(f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS), *LIMITED]
-=======
 STREAMS = ("motion-exact", "motion-causal")
 """A model and the padding of its stream."""
-KEYS = [f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS]
+KEYS = [*(f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS), *LIMITED]
 KEYS += [f"{stream} cortex-m4 balanced" for stream in STREAMS]
->>>>>>> 48f2548 (Document streams, with the motion example's figures as budgets)
 
 
 @cache
