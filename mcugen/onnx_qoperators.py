@@ -242,8 +242,9 @@ def _constant_types(model: onnx.ModelProto) -> dict[str, int]:
     """The element types of the constants, by name."""
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type == "Constant":
-            types.update({node.output[0]: a.t.data_type for a in node.attribute if a.name == "value"})
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            if attribute.name == "value":
+                types[node.output[0]] = attribute.t.data_type
     return types
 
 

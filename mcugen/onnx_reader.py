@@ -87,7 +87,7 @@ class _Reader:
         self.problems: list[str] = []
         self.hints: list[str] = []
         self.opsets = {o.domain or "ai.onnx": o.version for o in model.opset_import}
-        self.read_names = {name for node in model.graph.node for name in node.input}
+        self.read_names = {name for node in model.graph.node for name in node.input if name}
         self.integers = IntegerTensors(path.name)
 
     @property

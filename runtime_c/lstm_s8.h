@@ -37,18 +37,23 @@ static MCUGEN_INLINE void mcugen_lstm_units(const int16_t *table, int32_t hidden
     }
 }
 
-static MCUGEN_INLINE void mcugen_lstm_s8(const struct mcugen_lstm_s8 *p, const int8_t *in, int8_t *out, void *scratch)
+/* The initial cell and state where they are constants. */
+static MCUGEN_INLINE void mcugen_lstm_start(const int16_t *initial_cell, const int8_t *initial_state, int32_t hidden,
+                                            int16_t *cell, int8_t *state)
+{
+    for (int32_t j = 0; j < hidden; ++j) {
+        cell[j] = (int16_t)(initial_cell ? initial_cell[j] : 0);
+        state[j] = (int8_t)(initial_state ? initial_state[j] : 0);
+    }
+}
+
+/* All steps, from the cell and the state as they are. */
+static MCUGEN_INLINE void mcugen_lstm_steps(const struct mcugen_lstm_s8 *p, const int8_t *in, int8_t *out,
+                                            int16_t *cell, int16_t *sums, int8_t *state)
 {
     const struct mcugen_gate_product input = {p->in_weights, p->in_bias, p->in_multiplier, p->in_shift, p->in_c};
     const struct mcugen_gate_product fed_back = {p->state_weights, p->state_bias, p->state_multiplier, p->state_shift,
                                                  p->hidden};
-    int16_t *const cell = (int16_t *)scratch;
-    int16_t *const sums = cell + p->hidden;
-    int8_t *const state = (int8_t *)(sums + 4 * p->hidden);
-    for (int32_t j = 0; j < p->hidden; ++j) {
-        cell[j] = (int16_t)(p->initial_cell ? p->initial_cell[j] : 0);
-        state[j] = (int8_t)(p->initial_state ? p->initial_state[j] : 0);
-    }
     for (int32_t step = 0; step < p->steps; ++step) {
         const int32_t t = p->reverse ? p->steps - 1 - step : step;
         mcugen_gate_sums(&input, in + (ptrdiff_t)t * p->in_c, &fed_back, state, 0, 4 * p->hidden, p->clip, sums);
@@ -57,6 +62,15 @@ static MCUGEN_INLINE void mcugen_lstm_s8(const struct mcugen_lstm_s8 *p, const i
             mcugen_copy_state(state, out + (p->sequence ? (ptrdiff_t)t * p->hidden : 0), p->hidden);
         }
     }
+}
+
+static MCUGEN_INLINE void mcugen_lstm_s8(const struct mcugen_lstm_s8 *p, const int8_t *in, int8_t *out, void *scratch)
+{
+    int16_t *const cell = (int16_t *)scratch;
+    int16_t *const sums = cell + p->hidden;
+    int8_t *const state = (int8_t *)(sums + 4 * p->hidden);
+    mcugen_lstm_start(p->initial_cell, p->initial_state, p->hidden, cell, state);
+    mcugen_lstm_steps(p, in, out, cell, sums, state);
 }
 
 #endif /* MCUGEN_LSTM_S8_H */

@@ -19,33 +19,50 @@ struct mcugen_lstm_s8_dsp {
     const int16_t *initial_cell;
 };
 
+/* Where the parts of the scratch memory begin. */
+struct mcugen_lstm_memory {
+    uint32_t *column, *state_column;
+    int8_t *state;
+    int16_t *cell, *sums;
+};
+
+static MCUGEN_INLINE struct mcugen_lstm_memory mcugen_lstm_memory(const struct mcugen_lstm_s8_dsp *p, void *scratch)
+{
+    struct mcugen_lstm_memory m;
+    m.column = (uint32_t *)scratch;
+    m.state_column = m.column + mcugen_rows4_words(p->in_c);
+    m.state = (int8_t *)(m.state_column + mcugen_rows4_words(p->hidden));
+    m.cell = (int16_t *)(void *)(m.state + (p->hidden + 3) / 4 * 4);
+    m.sums = m.cell + p->hidden;
+    return m;
+}
+
+/* All steps, from the cell and the state as they are. */
+static MCUGEN_INLINE void mcugen_lstm_steps_dsp(const struct mcugen_lstm_s8_dsp *p, const struct mcugen_lstm_memory *m,
+                                                const int8_t *in, int8_t *out)
+{
+    const int32_t words = mcugen_rows4_words(p->in_c);
+    const int32_t state_words = mcugen_rows4_words(p->hidden);
+    mcugen_rows4_clear(m->column, words + state_words);
+    for (int32_t step = 0; step < p->steps; ++step) {
+        const int32_t t = p->reverse ? p->steps - 1 - step : step;
+        mcugen_rows4_column(in + (ptrdiff_t)t * p->in_c, m->column, p->in_c);
+        mcugen_rows4_column(m->state, m->state_column, p->hidden);
+        mcugen_gate_sums_dsp(p->weights, 4 * p->hidden, m->column, words, m->state_column, state_words, m->sums);
+        mcugen_gate_clip(m->sums, 4 * p->hidden, p->clip);
+        mcugen_lstm_units(p->tanh, p->hidden, p->cell_bits, m->sums, m->cell, m->state);
+        if (p->sequence || step == p->steps - 1) {
+            mcugen_copy_state(m->state, out + (p->sequence ? (ptrdiff_t)t * p->hidden : 0), p->hidden);
+        }
+    }
+}
+
 static MCUGEN_INLINE void mcugen_lstm_s8_dsp(const struct mcugen_lstm_s8_dsp *p, const int8_t *in, int8_t *out,
                                              void *scratch)
 {
-    const int32_t hidden = p->hidden;
-    const int32_t words = mcugen_rows4_words(p->in_c);
-    const int32_t state_words = mcugen_rows4_words(hidden);
-    uint32_t *const column = (uint32_t *)scratch;
-    uint32_t *const state_column = column + words;
-    int8_t *const state = (int8_t *)(state_column + state_words);
-    int16_t *const cell = (int16_t *)(void *)(state + (hidden + 3) / 4 * 4);
-    int16_t *const sums = cell + hidden;
-    mcugen_rows4_clear(column, words + state_words);
-    for (int32_t j = 0; j < hidden; ++j) {
-        cell[j] = (int16_t)(p->initial_cell ? p->initial_cell[j] : 0);
-        state[j] = (int8_t)(p->initial_state ? p->initial_state[j] : 0);
-    }
-    for (int32_t step = 0; step < p->steps; ++step) {
-        const int32_t t = p->reverse ? p->steps - 1 - step : step;
-        mcugen_rows4_column(in + (ptrdiff_t)t * p->in_c, column, p->in_c);
-        mcugen_rows4_column(state, state_column, hidden);
-        mcugen_gate_sums_dsp(p->weights, 4 * hidden, column, words, state_column, state_words, sums);
-        mcugen_gate_clip(sums, 4 * hidden, p->clip);
-        mcugen_lstm_units(p->tanh, hidden, p->cell_bits, sums, cell, state);
-        if (p->sequence || step == p->steps - 1) {
-            mcugen_copy_state(state, out + (p->sequence ? (ptrdiff_t)t * hidden : 0), hidden);
-        }
-    }
+    const struct mcugen_lstm_memory m = mcugen_lstm_memory(p, scratch);
+    mcugen_lstm_start(p->initial_cell, p->initial_state, p->hidden, m.cell, m.state);
+    mcugen_lstm_steps_dsp(p, &m, in, out);
 }
 
 #endif /* MCUGEN_LSTM_S8_DSP_H */

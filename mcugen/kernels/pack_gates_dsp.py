@@ -100,4 +100,5 @@ def gates_call(
         code_bytes=code_bytes,
         shared_code=shared("mcugen_gates_s8_dsp", "mcugen_column_s8_dsp"),
         variant="dsp",
+        reads=call.reads,
     )

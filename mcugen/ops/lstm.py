@@ -53,32 +53,25 @@ class Lstm(RecurrentOperator):
     states: ClassVar[tuple[str, ...]] = ("initial_h", "initial_c")
 
     def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
-        return [collect(node, [h for h, _ in _steps(node, inputs)], FloatStep.of(node, inputs).times())]
+        return [collect(node, [h for h, _ in float_steps(node, inputs)], FloatStep.of(node, inputs).times())]
 
     def state_reach(self, node: Node, inputs: Sequence[Array]) -> float:
-        return max(float(np.abs(c).max()) for _, c in _steps(node, inputs))
+        return max(float(np.abs(c).max()) for _, c in float_steps(node, inputs))
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         integer, constants = quantize_recurrent(self, node, graph, context)
         start = graph.constant(node.inputs[6]).astype(np.float64)
         reach = max(float(node.attrs.get("state_reach", 1.0)), float(np.abs(start).max()))
-        bits = int(np.clip(15 - np.ceil(np.log2(reach * CELL_HEADROOM)), FEWEST_CELL_BITS, SUM_BITS))
+        bits = cell_bits(reach)
         cell = saturate(np.rint(start * 2.0**bits), -32768, 32767, "int16")
         attrs = {k: v for k, v in integer.attrs.items() if k != "state_reach"}
         return replace(integer, attrs=attrs | {"cell_bits": bits}), constants | {"initial_cell": cell}
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
-        step, bits = IntegerStep.of(node, inputs), int(node.attrs["cell_bits"])
+        step = IntegerStep.of(node, inputs)
         h = step.initial()
         cell = np.broadcast_to(step.rest[0].astype(np.int64), h.shape)
-        states = []
-        for t in step.times:
-            i, o, f, g = np.split(step.sums(t, h), 4, axis=-1)
-            written = (step.sigmoid(i) * step.tanh(g)) >> (15 - bits)
-            cell = saturate16((step.sigmoid(f) * cell + written + (1 << 14)) >> 15)
-            curve = step.tanh(saturate16(cell << (SUM_BITS - bits)))
-            h = saturate((step.sigmoid(o) * curve + (1 << 22)) >> 23)
-            states.append(h)
+        states, _ = integer_steps(node, step, h, cell)
         return [collect(node, states, step.times)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
@@ -98,7 +91,26 @@ class Lstm(RecurrentOperator):
         yield from recurrent_cases(self, 2, [("large_cell", {"state_reach": 30.0})])
 
 
-def _steps(node: Node, inputs: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
+def cell_bits(reach: float) -> int:
+    """k of the cell's scale 2^-k where the largest cell is `reach`."""
+    return int(np.clip(15 - np.ceil(np.log2(reach * CELL_HEADROOM)), FEWEST_CELL_BITS, SUM_BITS))
+
+
+def integer_steps(node: Node, step: IntegerStep, h: Array, cell: Array) -> tuple[list[Array], Array]:
+    """h after every step, in the order of the steps, and the last cell."""
+    bits = int(node.attrs["cell_bits"])
+    states = []
+    for t in step.times:
+        i, o, f, g = np.split(step.sums(t, h), 4, axis=-1)
+        written = (step.sigmoid(i) * step.tanh(g)) >> (15 - bits)
+        cell = saturate16((step.sigmoid(f) * cell + written + (1 << 14)) >> 15)
+        curve = step.tanh(saturate16(cell << (SUM_BITS - bits)))
+        h = saturate((step.sigmoid(o) * curve + (1 << 22)) >> 23)
+        states.append(h)
+    return states, cell
+
+
+def float_steps(node: Node, inputs: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
     """h and c after every step, in the order of the steps."""
     step = FloatStep.of(node, inputs)
     h, c = step.initial

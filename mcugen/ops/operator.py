@@ -191,6 +191,14 @@ class Operator:
         """What the node demands of its output: "observe" its range, "same" parameters as input 0, or fixed parameters."""
         return "observe"
 
+    def output_quants(self, node: Node, graph: Graph) -> Sequence[QuantParams | str]:
+        """The same for each output, where they differ."""
+        return [self.output_quant(node, graph)] * len(node.outputs)
+
+    def input_quant(self, node: Node, graph: Graph, name: str) -> QuantParams | None:
+        """Fixed parameters that the node demands of its input `name` where that is the model's; None: observe its range."""
+        return None
+
     def state_reach(self, node: Node, inputs: Sequence[Array]) -> float | None:
         """The largest magnitude of a value inside the node that needs a range; attribute `state_reach` holds it for `quantize`.
 

@@ -107,7 +107,17 @@ def import_recurrent(op: RecurrentOperator, importer: Importer) -> list[str]:
     _refuse_rest(op, importer, inputs, steps=steps, batch=batch, directions=len(directions))
     clip = importer.attr("clip")
     attrs = op.extra_attrs(importer) | ({} if clip is None else {"clip": float(clip)})
-    initial = [_initial(importer, inputs[5 + i], len(directions), hidden, name) for i, name in enumerate(op.states)]
+    given = _given(op, importer, inputs, len(directions), hidden)
+    last_cell = len(op.states) > 1 and importer.output_used(2)
+    if (given or last_cell) and len(directions) > 1:
+        raise importer.unsupported(
+            "Y_c, or a computed state, of two directions", "write the directions as two layers, one of them reversed"
+        )
+    starts = [""] * 2 if given else inputs[5:7]
+    initial = [
+        _initial(importer, start, len(directions), hidden, op.states[i])
+        for i, start in enumerate(starts[: len(op.states)])
+    ]
     x = reshaped(importer, inputs[0], (1, steps, shape[-1]))
     outputs, last = [], []
     for i, reverse in enumerate(directions):
@@ -116,7 +126,12 @@ def import_recurrent(op: RecurrentOperator, importer: Importer) -> list[str]:
         names = ("weights", "bias", "state_weights", "state_bias", *op.states)
         constants = [importer.add_constant(part, name) for part, name in zip(parts, names, strict=True)]
         sequence = importer.output_used(0)
-        y = importer.emit(op.name, [x, *constants], reverse=reverse, sequence=sequence, **attrs)
+        operands = [x, *constants[:4], *(given or constants[4:])]
+        options = {"reverse": reverse, "sequence": sequence, **attrs}
+        if given or last_cell:
+            y, y_c = importer.emit_many("lstm_states", operands, 2, **options)
+        else:
+            y = y_c = importer.emit(op.name, operands, **options)
         outputs.append(y)
         end = 0 if reverse or not sequence else steps - 1
         last.append(emit_slice(importer, y, {1: range(end, end + 1)}))
@@ -126,7 +141,8 @@ def import_recurrent(op: RecurrentOperator, importer: Importer) -> list[str]:
         four = (1, steps, len(directions), hidden) if batch_first else (steps, len(directions), 1, hidden)
         results = [reshaped(importer, y, four)]
     three = (1, len(directions), hidden) if batch_first else (len(directions), 1, hidden)
-    return [*results, reshaped(importer, y_h, three), y_h][: max(1, importer.output_count())]
+    y_c = reshaped(importer, y_c, three) if last_cell else y_h
+    return [*results, reshaped(importer, y_h, three), y_c][: max(1, importer.output_count())]
 
 
 def _constants(
@@ -169,6 +185,15 @@ def _refuse_rest(
         )
     if importer.attr("input_forget", 0):
         raise importer.unsupported("input_forget (coupled gates)", "export it without: PyTorch and Keras have none")
+
+
+def _given(op: RecurrentOperator, importer: Importer, inputs: Sequence[str], directions: int, hidden: int) -> list[str]:
+    """State and cell of an LSTM [1, H] where both are computed or the model's inputs; none where both are constants."""
+    names = inputs[5 : 5 + len(op.states)]
+    computed = [bool(name) and importer.constant(name) is None for name in names]
+    if len(names) < 2 or not all(computed):
+        return []
+    return [reshaped(importer, name, (1, hidden)) if directions == 1 else name for name in names]
 
 
 def _initial(importer: Importer, name: str, directions: int, hidden: int, field: str) -> Array:
@@ -247,13 +272,15 @@ def quantize_recurrent(
         found = integer_parameters(layer, graph, integers, scale, quant, SUM)
         constants |= {f"{part}_{name}": found[name] for name in PARTS}
     constants["tanh"] = tanh_table()
-    constants["initial_state"] = STATE.quantize(graph.constant(node.inputs[5]))
+    start = graph.tensors[node.inputs[5]].data
+    constants["initial_state"] = STATE.quantize(np.zeros(weights.shape[1]) if start is None else start)
     limit = float(node.attrs.get("clip", CURVE_REACH))
     if limit <= 0:
         raise refusal(node, graph, f"clip {limit:g}", hint="a positive threshold, or none")
     attrs = {k: v for k, v in node.attrs.items() if k != "clip"}
     clip = min(SUM.high, int(np.rint(min(limit, CURVE_REACH) * 2**SUM_BITS)))
-    return replace(node, inputs=(x,), attrs=attrs | {"clip": clip}), constants
+    given = tuple(name for name in node.inputs[5:] if not graph.is_constant(name))
+    return replace(node, inputs=(x, *given), attrs=attrs | {"clip": clip}), constants
 
 
 @dataclass(frozen=True)

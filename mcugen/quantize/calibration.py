@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mcugen.errors import CalibrationError
 from mcugen.execute import Rows, evaluate_batches
-from mcugen.graph import DYNAMIC, DynamicQuantParams, Graph, QuantParams
+from mcugen.graph import DynamicQuantParams, Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
 from mcugen.quantize.ranges import INT16_LEVELS, Histogram, observer, quant_params
@@ -241,10 +241,9 @@ def choose_activations(
     histograms = {n: replace(h, levels=INT16_LEVELS) if n in int16 else h for n, h in histograms.items()}
     dtype = dict.fromkeys(int16, "int16")
     chosen = {name: quant_params(*_range(histograms[name], find), dtype.get(name, "int8")) for name in graph.inputs}
-    chosen |= dict.fromkeys(dynamic_inputs(graph), DYNAMIC)
+    chosen |= fixed_inputs(graph)
     for node in graph.nodes:
-        demand = operator(node.op).output_quant(node, graph)
-        for name in node.outputs:
+        for name, demand in zip(node.outputs, operator(node.op).output_quants(node, graph), strict=True):
             if isinstance(demand, QuantParams):
                 chosen[name] = demand
             elif demand == "same":
@@ -256,9 +255,28 @@ def choose_activations(
     return chosen | constant_params(graph)
 
 
-def dynamic_inputs(graph: Graph) -> list[str]:
-    """The model's inputs whose parameters are found at run time."""
-    return [name for name in graph.inputs if isinstance(graph.tensors[name].quant, DynamicQuantParams)]
+def fixed_inputs(graph: Graph) -> dict[str, QuantParams]:
+    """The model's inputs whose parameters are not observed: found at run time, or what all that read them demand."""
+    found: dict[str, QuantParams] = {}
+    for name in graph.inputs:
+        quant = graph.tensors[name].quant
+        demands = _demands(graph, name)
+        if isinstance(quant, DynamicQuantParams):
+            found[name] = quant
+        elif demands and demands[0] is not None and all(demand == demands[0] for demand in demands):
+            found[name] = demands[0]
+    return found
+
+
+def _demands(graph: Graph, name: str) -> list[QuantParams | None]:
+    """What the readers of a tensor demand of it, also behind operators that share its parameters."""
+    found: list[QuantParams | None] = []
+    for node in graph.readers(name):
+        if operator(node.op).output_quant(node, graph) == "same" and node.inputs[0] == name:
+            found += _demands(graph, node.outputs[0])
+        else:
+            found.append(operator(node.op).input_quant(node, graph, name))
+    return found
 
 
 def constant_params(graph: Graph) -> dict[str, QuantParams]:

@@ -92,9 +92,9 @@ def _fixed(graph: Graph) -> dict[str, QuantParams]:
     """What operators fix, and the ranges of constants."""
     found = {}
     for node in graph.nodes:
-        demand = operator(node.op).output_quant(node, graph)
-        if isinstance(demand, QuantParams):
-            found.update(dict.fromkeys(node.outputs, demand))
+        for name, demand in zip(node.outputs, operator(node.op).output_quants(node, graph), strict=True):
+            if isinstance(demand, QuantParams):
+                found[name] = demand
     return found | constant_params(graph)
 
 

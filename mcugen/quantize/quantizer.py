@@ -13,7 +13,7 @@ from mcugen.execute import Rows
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
-from mcugen.quantize.calibration import choose_activations, dynamic_inputs, observe
+from mcugen.quantize.calibration import choose_activations, fixed_inputs, observe
 from mcugen.quantize.equalization import channel_statistics, equalize
 from mcugen.quantize.headroom import observe_tails, range_with_headroom
 from mcugen.quantize.integer_graph import integer_graph, name_formats
@@ -94,7 +94,7 @@ def quantize_graph(
         activations = share_parameters(graph, activations | activations_with_headroom(graph, samples, int16))
     if observer == "auto" and on["ranges"]:
         few = spread_samples(samples, SEARCH_SAMPLES)
-        searched = [name for name in graph.inputs if name not in {*int16, *dynamic_inputs(graph)}]
+        searched = [name for name in graph.inputs if name not in {*int16, *fixed_inputs(graph)}]
         activations = share_parameters(graph, activations | search_ranges(graph, few, activations, searched))
     options = RoundingOptions(
         fit=on["fit"],

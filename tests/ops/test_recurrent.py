@@ -33,12 +33,13 @@ def model(
     layout: int = 0,
     outputs: tuple[str, ...] = ("Y",),
     initial: bool = False,
+    given: bool = False,
     batch: int = 1,
     extra: dict[str, Array] | None = None,
     **attrs: Any,
 ) -> onnx.ModelProto:
     """A model of one recurrent node with random weights; `extra` are more constant inputs by the ONNX input's name."""
-    rng = np.random.default_rng([steps, depth, hidden])
+    rng = np.random.default_rng([depth, hidden])
     rows, directions = GATES[kind] * hidden, 2 if direction == "bidirectional" else 1
     values = {
         "W": rng.normal(size=(directions, rows, depth)) * 2 / np.sqrt(depth),
@@ -67,10 +68,13 @@ def model(
     if layout:
         node.attribute.append(helper.make_attribute("layout", 1))
     shape = (batch, steps, depth) if layout else (steps, batch, depth)
+    inputs = {"x": shape}
+    if given:
+        inputs |= {n: values.pop(n).shape for n in ("initial_h", "initial_c") if n in values}
     graph = helper.make_graph(
         [node],
         "g",
-        [helper.make_tensor_value_info("x", FLOAT, shape)],
+        [helper.make_tensor_value_info(n, FLOAT, s) for n, s in inputs.items()],
         [helper.make_tensor_value_info(n, FLOAT, ["?"] * (4 if n == "Y" else 3)) for n in outputs],
         [numpy_helper.from_array(v if n == "sequence_lens" else v.astype(np.float32), n) for n, v in values.items()],
     )
@@ -119,6 +123,8 @@ REFUSED = [
     ("RNN", {"activations": ["Relu"]}, "activations Relu"),
     ("GRU", {"activations": ["Sigmoid", "Softsign"]}, "Softsign"),
     ("GRU", {"extra": {"initial_h": np.full((1, 1, 4), 1.5)}}, "initial_h beyond"),
+    ("GRU", {"initial": True, "given": True}, "initial_h is computed"),
+    ("LSTM", {"direction": "bidirectional", "outputs": ("Y", "Y_c")}, "of two directions"),
 ]
 
 
@@ -129,6 +135,64 @@ def test_what_has_no_integers_is_refused_by_name(
     with pytest.raises(UnsupportedModel, match=reason) as caught:
         read(model(kind, **options), tmp_path)
     assert caught.value.hint and "node 'n'" in caught.value.message
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_the_last_cell_and_given_states_are_those_of_onnxruntime(given: bool, tmp_path: Path) -> None:
+    names = ("Y", "Y_h", "Y_c")
+    proto = model("LSTM", outputs=names, initial=True, given=given)
+    rng = np.random.default_rng(1)
+    fed = {
+        "x": rng.normal(size=(6, 1, 3)),
+        "initial_h": rng.uniform(-1, 1, (1, 1, 4)),
+        "initial_c": rng.normal(size=(1, 1, 4)),
+    }
+    fed = {n: v.astype(np.float32) for n, v in fed.items() if given or n == "x"}
+    wanted = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, fed)
+    got = evaluate(read(proto, tmp_path), {n: v[None] if n == "x" else v for n, v in fed.items()})
+    for name, value in zip(names, wanted, strict=True):
+        np.testing.assert_allclose(got[name], value, atol=2e-6)
+
+
+def test_a_sequence_in_pieces_keeps_its_state_and_its_precision(tmp_path: Path) -> None:
+    hidden, depth, steps = 16, 6, 60
+    x = np.random.default_rng(5).normal(size=(8, steps, depth)).astype(np.float32)
+    whole = read(model("LSTM", steps=steps, depth=depth, hidden=hidden, layout=1), tmp_path)
+    wanted = evaluate(whole, {"x": x})["Y"][:, :, 0]
+    options: dict[str, Any] = {"depth": depth, "hidden": hidden, "layout": 1, "outputs": ("Y_h", "Y_c")}
+    piece = read(model("LSTM", steps=1, initial=True, given=True, **options), tmp_path)
+    rng = np.random.default_rng(6)
+    drawn = {"initial_h": rng.uniform(-1, 1, (64, 1, hidden)), "initial_c": rng.uniform(-2, 2, (64, 1, hidden))}
+    samples = {"x": x.reshape(-1, 1, depth)[:64]} | {n: v.astype(np.float32) for n, v in drawn.items()}
+    integer = quantize(piece, samples).graph
+    quants = {name: integer.tensors[name].quant for name in (*piece.inputs, *piece.outputs)}
+    assert quants["initial_c"] == quants["Y_c"] and quants["initial_h"] == quants["Y_h"]
+    assert integer.tensors["Y_c"].dtype == "int16"
+    fed = {"initial_h": np.zeros((8, 1, hidden), np.int8), "initial_c": np.zeros((8, 1, hidden), np.int16)}
+    states = []
+    for t in range(steps):
+        given = reference(integer, {"x": quants["x"].quantize(x[:, t : t + 1]), **fed})  # type: ignore[union-attr]
+        fed = {"initial_h": given["Y_h"], "initial_c": given["Y_c"]}
+        states.append(given["Y_h"][:, 0] / 128)
+    assert sqnr_db(wanted, np.stack(states, axis=1)) > 30
+
+
+def test_an_encoder_hands_its_state_to_a_decoder(build_package, tmp_path: Path) -> None:
+    encoder, decoder = model("LSTM", outputs=("Y_h", "Y_c")), model("LSTM", initial=True, given=True)
+    for node, names in ((encoder.graph.node[0], {}), (decoder.graph.node[0], {"initial_h": "Y_h", "initial_c": "Y_c"})):
+        node.name = f"layer_{len(names)}"
+        node.input[:] = [names.get(n, n) for n in node.input]
+    encoder.graph.node.append(decoder.graph.node[0])
+    del encoder.graph.output[:]
+    encoder.graph.output.extend(decoder.graph.output)
+    graph = read(encoder, tmp_path)
+    x = np.random.default_rng(7).normal(size=(12, 6, 1, 3)).astype(np.float32)
+    package = build_package(graph, {"x": x})
+    integer = package.graph
+    quant = integer.tensors["x"].quant
+    got = np.stack([reference(integer, {"x": quant.quantize(one[None])})["Y"] for one in x]) / 128
+    wanted = np.stack([evaluate(graph, {"x": one[None]})["Y"] for one in x])
+    assert sqnr_db(wanted, got) > 25
 
 
 def test_sequence_lens_of_the_whole_input_and_named_default_activations_are_taken(tmp_path: Path) -> None:
