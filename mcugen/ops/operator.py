@@ -206,6 +206,10 @@ class Operator:
         """
         return None
 
+    def takes_int16(self, node: Node) -> bool:
+        """Whether this node can do what `int16_inputs` and `int16_output` say of its operator."""
+        return True
+
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         """The integer node: attributes that are integers only, and new constant inputs by the field's name.
 

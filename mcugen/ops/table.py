@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.fixed_point import saturate
 from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.kernels import variants
 from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.int16 import any_wide, element_bytes, place_distance
 from mcugen.ops.operator import Case, Importer, Lowering, Operator, QuantContext, RowWindow, Spec, image_rows
 from mcugen.program import KernelCall
 
@@ -112,12 +114,29 @@ FIXED_RANGES = {
 """Functions whose whole range is known: (scale, zero_point), as TensorFlow Lite has them."""
 
 
+STEPPED = ("Ceil", "Floor", "Round", "Shrink", "Sign", "ThresholdedRelu")
+"""Functions with steps, which lines between points would make slopes."""
+SEGMENT = 256
+"""How many int16 lie between two points of a table."""
+INT8_BITS = 7
+"""Further bits that a table from int16 to int8 holds its points in."""
+
+
 class Table(Operator):
-    """Attributes: `function` and its ONNX attributes in float; in integers the constant `table` [256]."""
+    """Attributes: `function` and its ONNX attributes in float; in integers the constant `table` [256].
+
+    Of an int16 q the table holds 257 points, int16: with `i = (q + 32768) >> 8` and `f = (q + 32768) & 255` the result is
+    `sat((table[i] * 256 + (table[i + 1] - table[i]) * f + half) >> (8 + shift))`, one rounding, shift 0 for int16 and 7 for int8.
+    """
 
     name: ClassVar[str] = "table"
     onnx: ClassVar[tuple[str, ...]] = tuple(functions())
     elementwise: ClassVar[bool] = True
+    int16_inputs: ClassVar[bool] = True
+    int16_output: ClassVar[bool] = True
+
+    def takes_int16(self, node: Node) -> bool:
+        return node.attrs["function"] not in STEPPED
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         function = importer.label.rsplit("(", 1)[-1].rstrip(")")
@@ -145,11 +164,20 @@ class Table(Operator):
         return quantize_as_table(node, context, lambda real: function(real, attrs))
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
-        return [inputs[1][inputs[0].astype(np.int32) + 128]]
+        x, table = inputs
+        if x.dtype == np.int8:
+            return [table[x.astype(np.int32) + 128]]
+        place, points = x.astype(np.int64) + 32768, table.astype(np.int64)
+        first, rest, shift = place // SEGMENT, place % SEGMENT, 8 + node.attrs["shift"]
+        value = points[first] * SEGMENT + (points[first + 1] - points[first]) * rest
+        info = np.iinfo(node.attrs["out_dtype"])
+        return [saturate((value + (1 << shift >> 1)) >> shift, info.min, info.max, node.attrs["out_dtype"])]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
         size = graph.tensors[node.inputs[0]].size
         table = graph.constant(node.inputs[1])
+        if any_wide(node, graph):
+            return [Lowering((_wide_call(node, graph, table),))]
         call = KernelCall(
             "mcugen_table_s8",
             ("table_s8.h",),
@@ -180,7 +208,32 @@ def quantize_as_table(
 ) -> tuple[Node, dict[str, Array]]:
     """The integer `table` node of a real function of one value: each of the 256 inputs, its real result, the nearest output."""
     in_quant, out_quant = context.activations[node.inputs[0]], context.activations[node.outputs[0]]
-    real = in_quant.dequantize(np.arange(-128, 128))
+    wide = in_quant.dtype == "int16"
+    real = in_quant.dequantize(np.arange(-32768, 32769, SEGMENT) if wide else np.arange(-128, 128))
     with np.errstate(over="ignore"):
         result = np.nan_to_num(function(real), nan=0.0, posinf=1e30, neginf=-1e30)
-    return replace(node, op="table", inputs=node.inputs[:1], attrs={}), {"table": out_quant.quantize(result)}
+    attrs: dict[str, Any] = {}
+    if wide:
+        attrs = {"shift": 0 if out_quant.dtype == "int16" else INT8_BITS, "out_dtype": out_quant.dtype}
+        points = (result / float(out_quant.scale) + int(out_quant.zero_point)) * (1 << attrs["shift"])
+        table = np.clip(np.rint(points), -32768, 32767).astype(np.int16)
+    else:
+        table = out_quant.quantize(result)
+    return replace(node, op="table", inputs=node.inputs[:1], attrs=attrs), {"table": table}
+
+
+def _wide_call(node: Node, graph: Graph, table: Array) -> KernelCall:
+    """The kernel of a table that is read by int16, or that holds int16."""
+    x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    params = {"size": x.size}
+    if x.dtype == "int16":
+        params |= {"out_bytes": element_bytes(y), "shift": 8 + int(node.attrs["shift"])}
+    return KernelCall(
+        "mcugen_table_s16" if x.dtype == "int16" else "mcugen_table_s8_s16",
+        ("table_s16.h",),
+        params,
+        {"table": table},
+        overlap={0: place_distance(x.size, element_bytes(x), element_bytes(y))},
+        cycles=x.size * (19.0 if x.dtype == "int16" else 8.0),
+        code_bytes=70,
+    )

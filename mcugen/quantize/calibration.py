@@ -245,7 +245,7 @@ def choose_activations(
     for node in graph.nodes:
         for name, demand in zip(node.outputs, operator(node.op).output_quants(node, graph), strict=True):
             if isinstance(demand, QuantParams):
-                chosen[name] = demand
+                chosen[name] = as_int16(demand) if name in int16 else demand
             elif demand == "same":
                 chosen[name] = chosen[node.inputs[0]]
             else:
@@ -277,6 +277,13 @@ def _demands(graph: Graph, name: str) -> list[QuantParams | None]:
         else:
             found.append(operator(node.op).input_quant(node, graph, name))
     return found
+
+
+def as_int16(quant: QuantParams) -> QuantParams:
+    """int16 parameters for the range of int8 ones and its open upper end: 1 / 32768 for the probabilities' 1 / 256."""
+    zero_point = int(quant.zero_point)
+    reach = max(zero_point - quant.low, quant.high + 1 - zero_point)
+    return QuantParams.per_tensor(float(quant.scale) * reach / 32768, 0, "int16")
 
 
 def constant_params(graph: Graph) -> dict[str, QuantParams]:

@@ -210,6 +210,10 @@ def int16_tensors(graph: Graph, precision: Precision) -> frozenset[str]:
 
 def _can_be_int16(graph: Graph, name: str) -> bool:
     writer = graph.producer(name)
+    readers = graph.readers(name)
     if writer is not None and not operator(writer.op).int16_output:
         return False
-    return all(operator(node.op).int16_inputs for node in graph.readers(name))
+    nodes = readers if writer is None else [writer, *readers]
+    return all(operator(node.op).int16_inputs for node in readers) and all(
+        operator(node.op).takes_int16(node) for node in nodes
+    )
