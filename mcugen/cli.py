@@ -28,7 +28,7 @@ from mcugen.cli_support import (
 )
 from mcugen.errors import McugenError
 from mcugen.prune.magnitude import SCOPES
-from mcugen.quantize.precision import INT8, PRECISIONS
+from mcugen.quantize.precision import ACTIVATIONS, INT8, PRECISIONS
 from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
@@ -120,7 +120,7 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
 )
 @click.option(
     "--activations",
-    type=click.Choice(config.ACTIVATIONS),
+    type=click.Choice(ACTIVATIONS),
     default="static",
     show_default=True,
     help="dynamic: fully connected layers find their ranges at run time, without calibration.",

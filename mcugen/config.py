@@ -22,7 +22,6 @@ else:
 
 CONFIG_FILE = "mcugen.toml"
 ARITHMETICS = ("default", "tflite")
-ACTIVATIONS = ("static", "dynamic")
 GOALS = ("balanced", "speed", "size", "ram")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _AXIS = re.compile(r"-?\d+")

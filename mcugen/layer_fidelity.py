@@ -121,7 +121,7 @@ def study_layers(
     stride = -(-count // EFFECT_SAMPLES)
     for part in _chunks(original, samples):
         kept = original.activations()
-        real = evaluate(original, part, keep=kept)
+        real = _with_conversions(integer, evaluate(original, part, keep=kept))
         _add_powers(original, integer, channels, real, sums)
         some = real if stride == 1 else _every(original, real, stride, done)
         if len(some[goal]):
@@ -140,6 +140,15 @@ def _compared(original: Graph, integer: Graph) -> dict[str, Node | None]:
         if not isinstance(operator(node.op), MovementOperator):
             tensors.update({name: node for name in node.outputs if name in original.tensors})
     return tensors
+
+
+def _with_conversions(integer: Graph, real: Mapping[str, Array]) -> dict[str, Array]:
+    """The values of the float graph, and with them those of tensors that are others in another form."""
+    found = dict(real)
+    for node in integer.nodes:
+        if node.op in ("to_dynamic", "from_dynamic"):
+            found.setdefault(node.outputs[0], found[node.inputs[0]])
+    return found
 
 
 def _chunks(graph: Graph, samples: Mapping[str, Rows]) -> Iterator[dict[str, Array]]:

@@ -40,7 +40,14 @@ from mcugen.quantize.calibration import synthetic_samples
 from mcugen.quantize.data_checks import check_data
 from mcugen.quantize.imported import import_notes, is_imported, open_tensors, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
-from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_dynamic, check_precision, precision_report
+from mcugen.quantize.precision import (
+    ACTIVATIONS,
+    INT8_THROUGHOUT,
+    Precision,
+    check_dynamic,
+    check_precision,
+    precision_report,
+)
 from mcugen.quantize.quantizer import quantize_graph, share_parameters
 from mcugen.quantize.sample_files import hold
 from mcugen.report.json_report import build_report, json_text, window_record
@@ -126,6 +133,8 @@ def quantize(
     imported, original = is_imported(graph), float_graph or graph
     check_precision(graph, precision, imported=imported, arithmetic=arithmetic)
     ranges = None
+    if activations not in ACTIVATIONS:
+        raise ValueError(f"no activations '{activations}': {', '.join(ACTIVATIONS)}")
     if activations == "dynamic":
         check_dynamic(graph, precision, arithmetic=arithmetic)
         ranges = use_dynamic_ranges(graph)

@@ -105,6 +105,16 @@ def test_every_layer_can_be_studied() -> None:
     assert {layer.saturated for layer in study.layers} == {0.0}
 
 
+def test_layers_beside_conversions_can_be_studied() -> None:
+    x = RNG.normal(size=(40, 6, 6, 2)).astype(np.float32)
+    quantized = quantize(convolutional(), {"x": x[:32]}, activations="dynamic")
+    study = study_layers(quantized.float_graph, quantized.graph, quantized.channels, {"x": x[32:]})
+    assert [layer.op for layer in study.layers] == [
+        *("input", "conv2d", "dynamic_fully_connected", "dynamic_fully_connected", "softmax")
+    ]
+    assert all(layer.accumulated_db is not None and layer.accumulated_db > 25 for layer in study.layers)
+
+
 def test_what_cannot_be_dynamic_is_refused() -> None:
     builder = GraphBuilder("pool")
     graph = builder.output(builder.emit("softmax", [builder.input("x", (1, 9))], axis=-1))

@@ -12,6 +12,8 @@ from mcugen.ops import operator
 from mcugen.weight_format import WEIGHT_FORMATS
 
 INT8 = "int8"
+ACTIVATIONS = ("static", "dynamic")
+"""Where the ranges of activations come from: calibration, or run time where layers can."""
 ACTIVATION_PRECISIONS = ("int16",)
 """How an activation can be held, int8 aside."""
 WEIGHT_PRECISIONS = tuple(WEIGHT_FORMATS)
