@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mcugen.errors import DoesNotFit, McugenError
@@ -35,7 +34,7 @@ FORMATS = ("int4", "int4x32", "codebook")
 """What weights are packed to."""
 SENSITIVITY_SAMPLES = 64
 MEASURED_SAMPLES = 256
-ATTEMPTS = 3
+ATTEMPTS = 4
 NEAR = 0.97
 """A limit that is used to this part needs no further attempt."""
 _CYCLES = re.compile(r"(\d+(?:\.\d+)?)x")
@@ -98,7 +97,8 @@ class _Trial:
         self, graph: Graph, samples: Mapping[str, Rows], labels: Array | None, *, target: Target, goal: Goal, observer: str,
         effort: str, base: Precision, progress: Progress | None,
     ) -> None:  # fmt: skip
-        self.graph, self.samples, self.target, self.goal, self.base = graph, samples, target, goal, base
+        self.graph, self.samples, self.target, self.base = graph, samples, target, base
+        self.goal = replace(goal, flash=None, cycles=None)  # smaller or faster kernels are no part of the search
         self._observer, self._effort, self._progress = observer, effort, progress
         held = hold(samples)
         self.few = spread_samples(held, SENSITIVITY_SAMPLES)
@@ -124,7 +124,7 @@ class _Trial:
         report = self._progress
         return None if report is None else lambda done, total: report(stage, done, total)
 
-    def attempt(self, mix: Mix, stage: str) -> tuple[Attempt, QuantizedModel]:
+    def attempt(self, mix: Mix, stage: str) -> tuple[Attempt, QuantizedModel, Program]:
         model = self.quantize(mix.precision, stage)
         integer, _ = split_dead_channels(model.graph)
         program = build_program(integer, self.target, self.goal, name="model")
@@ -133,8 +133,8 @@ class _Trial:
         if found.top1 is not None and found.float_top1 is not None:
             points = 100 * (found.float_top1 - found.top1)
         db = found.output_db if found.logits_db is None else found.logits_db
-        cycles = sum(step.call.cycles for step in program.steps)
-        return Attempt(mix, cycles, program_flash(program), program.arena_size, db, points), model
+        cycles = sum(step.call.cycles * step.repeats for step in program.steps)
+        return Attempt(mix, cycles, program_flash(program), program.arena_size, db, points), model, program
 
 
 def program_flash(program: Program) -> int:
@@ -161,7 +161,7 @@ def choose_automatically(
 
     With `limits.goal.flash` or `limits.max_loss`: weights are packed, least harm first, until the flash is kept, or as far as the
     loss is.  Then tensors become int16, the largest gain for its cycles first, within the limit of cycles.  `base`: what is chosen
-    already.  Quantizes the model some four to nine times.  Raises DoesNotFit where no mix keeps the limits, McugenError for a graph
+    already.  Quantizes the model some three to ten times.  Raises DoesNotFit where no mix keeps the limits, McugenError for a graph
     that cannot take samples stacked.
     """
     if not is_batchable(graph):
@@ -173,10 +173,11 @@ def choose_automatically(
         graph, samples, labels, target=target, goal=limits.goal, observer=observer, effort=effort,
         base=base or Precision(), progress=progress,
     )  # fmt: skip
-    first, model = trial.attempt(Mix(), "int8")
+    first, model, program = trial.attempt(Mix(), "int8")
     cycles = limits.cycles(first.cycles)
     packing = limits.max_loss is not None or (limits.goal.flash is not None and first.flash > limits.goal.flash)
     search = _search(trial, model, FORMATS if packing else ())
+    search.costs.learn(program, Mix())
     best, path = _choose(trial, search, first, limits, cycles)
     return AutoPrecision(_merged(best.mix.precision, trial.base), _facts(search, first, best, path, cycles))
 
@@ -210,27 +211,31 @@ def _fixed_weights(model: QuantizedModel, base: Precision) -> Weights:
 
 
 def _choose(trial: _Trial, search: Search, first: Attempt, limits: Limits, cycles: float) -> tuple[Attempt, list[Move]]:
-    """Pack as far as needed, then widen as far as the cycles go; measured, and corrected by what the measures say."""
+    """Pack as far as needed, then widen as far as the cycles go; what is planned and measured corrects what is expected."""
     start, packed_path = _packed(trial, search, first, limits, cycles)
-    model_cycles = search.costs.total(Mix())[0]
-    allowed = model_cycles + (cycles - first.cycles)
     best, best_path = (start, packed_path) if _keeps(start, limits, cycles) else (None, packed_path)
-    tried = {start.mix.wide}
-    for _ in range(ATTEMPTS):
+    tried, allowed = {start.mix.wide}, cycles
+    for number in range(1, ATTEMPTS + 1):
         mix, path = search.widen(start.mix, cycles=allowed)
         if mix.wide in tried:
             break
         tried.add(mix.wide)
-        attempt, _ = trial.attempt(mix, f"mix {len(tried) - 1}")
+        attempt = _attempt(trial, search, mix, f"mix {number}")
         if _keeps(attempt, limits, cycles) and (best is None or attempt.sqnr_db > best.sqnr_db):
             best, best_path = attempt, packed_path + path
         if NEAR * cycles <= attempt.cycles <= cycles:
             break
-        extra = (cycles - first.cycles) / max(attempt.cycles - first.cycles, 1.0)
-        allowed = model_cycles + (allowed - model_cycles) * float(np.clip(extra, 0.3, 2.0))
+        expected = search.costs.total(mix)[0]  # kernels that share code cost more in other company
+        allowed = min(allowed, expected) + cycles - attempt.cycles if attempt.cycles > cycles else cycles
     if best is None:
         raise _misfit(trial.graph, start, limits, cycles)
     return best, best_path
+
+
+def _attempt(trial: _Trial, search: Search, mix: Mix, stage: str) -> Attempt:
+    attempt, _, program = trial.attempt(mix, stage)
+    search.costs.learn(program, mix)
+    return attempt
 
 
 def _keeps(attempt: Attempt, limits: Limits, cycles: float) -> bool:
@@ -253,46 +258,42 @@ def _misfit(graph: Graph, start: Attempt, limits: Limits, cycles: float) -> Does
 
 
 def _packed(trial: _Trial, search: Search, first: Attempt, limits: Limits, cycles: float) -> tuple[Attempt, list[Move]]:
-    """The mix that keeps the flash, or the one with most weights packed whose loss is allowed."""
+    """The mix that keeps the flash, or the one with fewest bytes of weights whose loss is allowed."""
     if not search.formats:
         return first, []
-    allowed = search.costs.total(Mix())[0] + (cycles - first.cycles)
-    steps = list(search.pack(Mix(), cycles=allowed))
     if limits.goal.flash is not None:
-        return _packed_to(trial, steps, search.costs.total(Mix())[1], first, limits.goal.flash)
+        return _packed_to(trial, search, first, limits.goal.flash, cycles)
     assert limits.max_loss is not None
+    steps = search.packings(cycles=cycles)
     low, high, best = 0, len(steps), first
-    while low < high:  # the most steps whose measured loss is allowed
+    while low < high:  # noise rises along the steps: the last whose measured loss is allowed
         middle = (low + high + 1) // 2
-        attempt, _ = trial.attempt(steps[middle - 1][0], f"packed {middle}")
+        attempt = _attempt(trial, search, steps[middle - 1][0], f"packed {middle}")
         if _loss(attempt, first) <= limits.max_loss:
             low, best = middle, attempt
         else:
             high = middle - 1
-    return best, [move for _, move in steps[:low]]
+    return best, [steps[low - 1][1]] if low else []
 
 
 def _loss(attempt: Attempt, first: Attempt) -> float:
     return first.sqnr_db - attempt.sqnr_db if attempt.points is None else attempt.points
 
 
-def _packed_to(
-    trial: _Trial, steps: list[tuple[Mix, Move]], int8_weights: int, first: Attempt, flash: int
-) -> tuple[Attempt, list[Move]]:
-    """The fewest steps that keep the flash as planned."""
-    best, least = first, 0
-    wanted = float(flash)
-    for _ in range(ATTEMPTS):
-        saved = first.flash - wanted
-        count = next((i + 1 for i, (_, move) in enumerate(steps) if int8_weights - move.weights >= saved), len(steps))
-        if count <= least:
+def _packed_to(trial: _Trial, search: Search, first: Attempt, flash: int, cycles: float) -> tuple[Attempt, list[Move]]:
+    """The mix of least expected noise that keeps the flash as planned, or the smallest found."""
+    best, moves = first, []
+    code = first.flash - search.costs.total(Mix())[1]
+    for number in range(1, ATTEMPTS + 1):
+        steps = search.packings(cycles=cycles)
+        chosen = next((step for step in steps if step[1].weights + code <= flash), steps[-1] if steps else None)
+        if chosen is None or chosen[0] == best.mix:
             break
-        least = count
-        best, _ = trial.attempt(steps[count - 1][0], f"packed {count}")
-        if best.flash <= flash:
+        best, moves = _attempt(trial, search, chosen[0], f"packed {number}"), [chosen[1]]
+        if best.flash <= flash and best.cycles <= cycles:
             break
-        wanted -= best.flash - flash
-    return best, [move for _, move in steps[:least]]
+        code = max(code, best.flash - chosen[1].weights)
+    return best, moves
 
 
 def _facts(search: Search, first: Attempt, best: Attempt, path: list[Move], cycles: float) -> dict[str, Any]:

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from mcugen import pipeline, verbs
+from mcugen.auto_precision import AutoPrecision, Limits, choose_automatically
 from mcugen.config import BuildOptions
 from mcugen.emit.folder import check_place
 from mcugen.errors import DoesNotFit, McugenError, ToolchainError, VerificationFailed
+from mcugen.execute import Rows
 from mcugen.graph import Graph
 from mcugen.layer_fidelity import study_layers
 from mcugen.package import Package
 from mcugen.pipeline import Compiled, Quantized
 from mcugen.quantize.calibration import open_samples
+from mcugen.quantize.imported import is_imported
+from mcugen.quantize.precision import AUTO, INT8, Precision, check_precision, choose_precision
 from mcugen.report.json_report import json_text
 from mcugen.report.units import bytes_text
 from mcugen.run.toolchain import Compiler, find_cross_compiler, find_host_compiler
@@ -105,17 +109,20 @@ def prepare(
             graph, samples, weights=options.prune, scope=options.prune_scope, channels=options.prune_channels
         )
         dump.graph("pruned.txt", pruned.graph)
+    found = _automatic(pruned if isinstance(pruned, Graph) else pruned.graph, samples, options, progress)
     quantized = verbs.quantize(
         pruned,
         samples,
         observer=options.observer,
         effort=options.effort,
         arithmetic=options.arithmetic,
-        precision=options.precision,
+        precision=options.precision if found is None else found.precision,
         layer_precision=options.layer_precision,
         activations=options.activations,
         progress=progress,
     )
+    if found is not None:
+        quantized = dataclasses.replace(quantized, facts={**quantized.facts, "precision_search": found.facts})
     dump.graph("int8.txt", quantized.graph)
     if options.stream and options.input_rows:
         raise McugenError(
@@ -126,6 +133,44 @@ def prepare(
         quantized = verbs.stream(quantized, options.stream, padding=options.stream_padding)
         dump.graph("stream.txt", quantized.graph)
     return quantized
+
+
+def _automatic(
+    graph: Graph, samples: Mapping[str, Rows] | None, options: BuildOptions, progress: Progress | None
+) -> AutoPrecision | None:
+    """The mix of precisions, where one is asked for."""
+    if options.precision != AUTO:
+        if options.max_loss is not None or options.max_cycles is not None:
+            raise McugenError(
+                "`--max-loss` and `--max-cycles` are limits of `--precision auto`",
+                hint="add `--precision auto`, or leave them out",
+            )
+        return None
+    if samples is None:
+        raise McugenError(
+            f"{graph.name}: `--precision auto` measures on calibration data, and there is none",
+            hint="give real inputs with `--calibrate data.npz`",
+        )
+    if options.activations != "static":
+        raise McugenError(
+            f"{graph.name}: `--precision auto` measures what int8 with fixed ranges costs, which dynamic ranges have not",
+            hint="leave `--activations` or `--precision` out",
+        )
+    base = choose_precision(graph, INT8, options.layer_precision)
+    check_precision(
+        graph, Precision({graph.inputs[0]: "int16"}), imported=is_imported(graph), arithmetic=options.arithmetic
+    )
+    return choose_automatically(
+        graph,
+        samples,
+        Limits(options.goal, options.max_loss, options.max_cycles),
+        target=load_target(options.target),
+        labels=verbs.stored_labels(options.calibrate),
+        observer=options.observer,
+        effort=options.effort,
+        base=base,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True)

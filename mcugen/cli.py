@@ -13,6 +13,7 @@ from mcugen import config
 from mcugen.cli_support import (
     COUNT,
     LAYER_PRECISION,
+    MAX_CYCLES,
     NAMES,
     PLACES,
     SHAPE,
@@ -28,12 +29,13 @@ from mcugen.cli_support import (
 )
 from mcugen.errors import McugenError
 from mcugen.prune.magnitude import SCOPES
-from mcugen.quantize.precision import ACTIVATIONS, INT8, PRECISIONS
+from mcugen.quantize.precision import ACTIVATIONS, AUTO, INT8, PRECISIONS
 from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
 from mcugen.report.layers import layer_study_text
 from mcugen.report.memory import memory_text
+from mcugen.report.precision import precision_tables
 from mcugen.streaming import PADDINGS
 
 PATH = click.Path(path_type=Path)
@@ -54,6 +56,13 @@ PRECISION = click.option(
     default=INT8,
     show_default=True,
     help="Of all layers: int16 for activations, the others for weights.",
+)
+AUTO_PRECISION = click.option(
+    "--precision",
+    type=click.Choice((*PRECISIONS, AUTO)),
+    default=INT8,
+    show_default=True,
+    help="Of all layers: int16 for activations, the others for weights; auto: a mix within limits.",
 )
 COMPILER = click.option("--compiler", metavar="gcc|zig|PATH", help="The C compiler (default: what is installed).")
 
@@ -86,7 +95,9 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
         if memory and not as_json:
             click.echo(memory_text(report), nl=False)
             return
-        show("inspect", report, lambda: text.folder_text(report, str(model)), as_json=as_json)
+        search = report.get("precision_search")
+        more = precision_tables(search) if search else []
+        show("inspect", report, lambda: [*text.folder_text(report, str(model)), *more], as_json=as_json)
         return
     from mcugen.inspection import inspect_model
 
@@ -114,7 +125,7 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
     show_default=True,
     help="tflite: the integers of TensorFlow Lite's reference kernels.",
 )
-@PRECISION
+@AUTO_PRECISION
 @click.option(
     "--layer-precision", type=LAYER_PRECISION, default={}, help="Of some layers, e.g. conv1=int16,fc2=int4,input=int16."
 )
@@ -124,6 +135,17 @@ def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memor
     default="static",
     show_default=True,
     help="dynamic: fully connected layers find their ranges at run time, without calibration.",
+)
+@click.option(
+    "--max-loss",
+    type=click.FloatRange(0),
+    metavar="POINTS|DB",
+    help="With auto: 4-bit weights as far as this loss goes, in top-1 points where there are labels, else in dB.",
+)
+@click.option(
+    "--max-cycles",
+    type=MAX_CYCLES,
+    help="With auto: int16 as far as these cycles go, as a count or a ratio to int8 (default: --cycles, or 1.2x).",
 )
 @click.option(
     "--optimize", type=click.Choice(config.GOALS), default="balanced", show_default=True, help="What to prefer."

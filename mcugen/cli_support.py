@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mcugen.config import parse_count, parse_places, parse_shape, parse_size, parse_stream
+from mcugen.config import parse_count, parse_max_cycles, parse_places, parse_shape, parse_size, parse_stream
 from mcugen.errors import McugenError
 from mcugen.quantize.precision import parse_layer_precision
 from mcugen.report.json_report import json_text
@@ -149,6 +149,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 SIZE = _Parsed("size", parse_size, int)
 COUNT = _Parsed("count", parse_count, int)
+MAX_CYCLES = _Parsed("ratio|count", parse_max_cycles, int)
 SHAPE = _Parsed("name=shape", parse_shape, tuple)
 PLACES = _Parsed("part=section", parse_places, dict)
 LAYER_PRECISION = _Parsed("layer=precision", parse_layer_precision, dict)

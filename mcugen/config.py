@@ -36,8 +36,9 @@ class BuildOptions:
     """What a build is asked for; sizes in bytes, `prune` and `prune_channels` as fractions from 0 to 1.
 
     `calibrate` is a file, a folder or arrays (see `load_samples`); `shape` gives inputs static shapes; `outputs` cuts
-    the graph; `compiler` is gcc, clang, zig or a path; `precision` and `layer_precision` are `choose_precision`'s;
-    `activations` is static or dynamic; `stream` is the axis of time by input ('' for the only one).
+    the graph; `compiler` is gcc, clang, zig or a path; `precision` and `layer_precision` are `choose_precision`'s, or
+    `precision` is "auto", which keeps `max_loss` and `max_cycles` (see auto_precision.Limits); `activations` is static
+    or dynamic; `stream` is the axis of time by input ('' for the only one).
     """
 
     output: str | Path | None = None
@@ -67,6 +68,8 @@ class BuildOptions:
     place: Mapping[str, str] = field(default_factory=dict)
     stream: Mapping[str, int] = field(default_factory=dict)
     stream_padding: str = "exact"
+    max_loss: float | None = None
+    max_cycles: str | int | None = None
 
     @property
     def goal(self) -> Goal:
@@ -103,6 +106,16 @@ def parse_size(text: str | int) -> int:
 def parse_count(text: str | int) -> int:
     """A count of `5000000`, `5M`, `2.5k` (powers of 1000); ValueError for anything else."""
     return _scaled(text, 1000, "a count such as 5M or 800000")
+
+
+def parse_max_cycles(text: str | int) -> str | int:
+    """`1.2x` as it is, or a count such as `5M`; ValueError for anything else."""
+    if re.fullmatch(r"\d+(\.\d+)?x", str(text)):
+        return str(text)
+    try:
+        return parse_count(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is neither a ratio such as 1.2x nor a count such as 5M") from None
 
 
 def _scaled(text: str | int, base: int, wanted: str) -> int:

@@ -1,7 +1,8 @@
 """Which tensors to hold in int16 and which weights in 4 bits: least noise at the output within limits of cycles and flash.
 
-Method: noise powers and costs of single choices add, so that this is a knapsack; it is filled by gain per cost, pairs of neighbouring
-tensors together where a kernel runs no slower for two than for one, and then improved by taking one choice out at a time.
+Method: noise powers and costs of single choices add.  Weights are chosen by prices for bytes and cycles.  Tensors are a knapsack
+that is filled by gain per cost, pairs of neighbouring tensors together where a kernel runs no slower for two than for one, and
+then improved by taking one choice out at a time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.plan.schedule import Goal, choose_kernels
 from mcugen.plan.select import alternatives, total_cycles
+from mcugen.program import Program
 from mcugen.quantize.integer_graph import integer_graph, name_formats
 from mcugen.quantize.precision import INT8, Precision, int16_tensors
 from mcugen.quantize.quantizer import QuantizedModel
@@ -27,6 +29,10 @@ from mcugen.targets import Target
 from mcugen.weight_format import weight_bytes
 
 Array = npt.NDArray[Any]
+
+
+PRICES = 25
+"""Prices of a byte, and of a cycle, that are tried."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,33 @@ class Costs:
         self._weights = weights
         self._target, self._goal, self._alive = target, Goal(goal.optimize), alive
         self._known: dict[tuple[str, frozenset[str], str], tuple[float, int]] = {}
+        self._planned: set[tuple[str, frozenset[str], str]] = set()
 
     def node(self, node: Node, mix: Mix) -> tuple[float, int]:
         """Cycles (infinite where no kernel runs it so) and weight bytes."""
-        names = {name for name in (*node.inputs, *node.outputs) if not self.graph.is_constant(name)}
-        key = (node.name, frozenset(names & mix.wide), mix.formats.get(node.name, INT8))
+        key = self._key(node, mix)
         if key not in self._known:
-            self._known[key] = self._measure(node, names, key[1], key[2])
+            self._known[key] = self._measure(node, self._names(node), key[1], key[2])
         return self._known[key]
+
+    def _key(self, node: Node, mix: Mix) -> tuple[str, frozenset[str], str]:
+        return node.name, frozenset(self._names(node) & mix.wide), mix.formats.get(node.name, INT8)
+
+    def _names(self, node: Node) -> set[str]:
+        return {name for name in (*node.inputs, *node.outputs) if not self.graph.is_constant(name)}
+
+    def learn(self, program: Program, mix: Mix) -> None:
+        """Take over what the nodes cost in a whole program of that mix, where kernels share code and dead channels are gone."""
+        cycles: dict[str, float] = {}
+        for step in program.steps:
+            cycles[step.name] = cycles.get(step.name, 0.0) + step.call.cycles * step.repeats
+        for node in self.graph.nodes:
+            if node.name in cycles:
+                key = self._key(node, mix)
+                known, size = self.node(node, mix)
+                least = min(known, cycles[node.name]) if key in self._planned else cycles[node.name]
+                self._known[key] = (least, size)
+                self._planned.add(key)
 
     def _measure(self, node: Node, names: set[str], wide: frozenset[str], word: str) -> tuple[float, int]:
         graph = self.graph
@@ -206,31 +231,46 @@ class Search:
                 if not near.isdisjoint(n.name for n in self._at[second]):
                     yield first | second
 
-    def pack(self, mix: Mix, *, cycles: float) -> Iterator[tuple[Mix, Move]]:
-        """Mixes with the weights of more and more layers packed: at each step the least noise for the bytes that it saves."""
-        now, _ = self.costs.total(mix)
-        while True:
-            best: tuple[float, str, str, float] | None = None
-            for node in self.packable:
-                held = mix.formats.get(node.name, INT8)
-                for word in self.formats:
-                    trial = replace(mix, formats={**mix.formats, node.name: word})
-                    saved = self.costs.node(node, mix)[1] - self.costs.node(node, trial)[1]
-                    more = self.costs.node(node, trial)[0] - self.costs.node(node, mix)[0]
-                    if (
-                        word == held
-                        or saved <= 0
-                        or (node.name, word) not in self.noise_of.weights
-                        or now + more > cycles
-                    ):
-                        continue
-                    score = max(self.noise(trial) - self.noise(mix), 0.0) / saved
-                    if best is None or score < best[0]:
-                        best = (score, node.name, word, more)
-            if best is None:
-                return
-            mix, now = replace(mix, formats={**mix.formats, best[1]: best[2]}), now + best[3]
-            yield mix, self._move(f"{best[1]}={best[2]}", mix)
+    def packings(self, *, cycles: float) -> list[tuple[Mix, Move]]:
+        """The mixes with packed weights that no other beats in both noise and bytes, within `cycles`; the least noise first.
+
+        By prices for a byte and for a cycle, at which every layer takes what is best for it alone (H. Everett, "Generalized
+        Lagrange multiplier method", 1963).
+        """
+        options = {node.name: [self._option(node, word) for word in (INT8, *self.formats)] for node in self.packable}
+        known = [option for found in options.values() for option in found if option[1] < np.inf]
+        if not known:
+            return []
+        noise = max(*(option[1] for option in known), 1e-300)
+        per_byte = [0.0, *np.geomspace(1e-6, 1.0, PRICES) * noise]
+        per_cycle = [0.0, *np.geomspace(1e-6, 1.0, PRICES) * noise]
+        mixes = {self._cheapest(options, byte, cycle) for byte in per_byte for cycle in per_cycle}
+        moves = [(Mix(frozenset(), dict(formats)), _tally(formats)) for formats in sorted(mixes)]
+        found = [(mix, self._move(what, mix)) for mix, what in moves]
+        front: list[tuple[Mix, Move]] = []
+        for mix, move in sorted(found, key=lambda pair: (pair[1].noise, pair[1].weights)):
+            if move.cycles <= cycles and (not front or move.weights < front[-1][1].weights):
+                front.append((mix, move))
+        return [(mix, move) for mix, move in front if mix.formats]
+
+    def _option(self, node: Node, word: str) -> tuple[str, float, float, int]:
+        """A format of a layer's weights: its noise, cycles and bytes."""
+        cycles, size = self.costs.node(node, Mix(frozenset(), {} if word == INT8 else {node.name: word}))
+        return word, self.noise_of.weights.get((node.name, word), np.inf), cycles, size
+
+    def _cheapest(
+        self, options: Mapping[str, Sequence[tuple[str, float, float, int]]], byte: float, cycle: float
+    ) -> tuple[tuple[str, str], ...]:
+        chosen = {
+            name: min(found, key=lambda option: option[1] + byte * option[3] + cycle * option[2])[0]
+            for name, found in options.items()
+        }
+        return tuple((name, word) for name, word in chosen.items() if word != INT8)
+
+
+def _tally(formats: Sequence[tuple[str, str]]) -> str:
+    words = [word for _, word in formats]
+    return ", ".join(f"{words.count(word)} layers {word}" for word in sorted(set(words)))
 
 
 def _label(wide: frozenset[str], groups: Sequence[frozenset[str]]) -> str:

@@ -14,6 +14,8 @@ from mcugen.weight_format import WEIGHT_FORMATS
 INT8 = "int8"
 ACTIVATIONS = ("static", "dynamic")
 """Where the ranges of activations come from: calibration, or run time where layers can."""
+AUTO = "auto"
+"""A mix that auto_precision.py chooses."""
 ACTIVATION_PRECISIONS = ("int16",)
 """How an activation can be held, int8 aside."""
 WEIGHT_PRECISIONS = tuple(WEIGHT_FORMATS)

@@ -87,4 +87,5 @@ def _with_weights(graph: Graph, node: Node, values: Mapping[str, Array], integer
     given[1] = (integers * scales.reshape(-1, *[1] * (integers.ndim - 1))).astype(np.float32)
     result = operator(node.op).evaluate(bare, given)[0].astype(np.float64)
     axes = tuple(range(result.ndim - 1))
-    return np.clip(result + (exact - result).mean(axis=axes), *clip_bounds(node)).astype(np.float32)
+    moved = result + (exact - result).mean(axis=axes)
+    return np.asarray(np.clip(moved, *clip_bounds(node)).astype(np.float32))

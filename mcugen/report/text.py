@@ -84,6 +84,8 @@ def build_text(report: Mapping[str, Any], folder: str) -> Lines:
         rows.add_row(
             "dead", f"{dead['channels_removed']} channels removed without any change, {count_text(saved)} MACs"
         )
+    if report.get("precision_search"):
+        rows.add_row("precision", precision_line(report["precision_search"]))
     rows.add_row("verified", _verified(report))
     rows.add_row("folder", folder)
     return [rows]
@@ -118,6 +120,21 @@ def _pruned(pruning: Mapping[str, Any]) -> str:
     weights = f"{count_text(pruning['weights_before'])} to {count_text(pruning['weights_after'])} weights"
     costs = [f"{name} {_decibels(value)}" for name, value in pruning["outputs"].items() if value is not None]
     return f"{macs}, {weights}" + (f"; SQNR against the model as it was: {', '.join(costs)}" if costs else "")
+
+
+def precision_line(search: Mapping[str, Any]) -> str:
+    """What was chosen and what it brought, on the calibration data."""
+    before, after = search["int8"], search["chosen"]
+    packed: dict[str, int] = {}
+    for word in after["weights"].values():
+        packed[word] = packed.get(word, 0) + 1
+    parts = [f"{len(after['int16'])} tensors int16"] if after["int16"] else []
+    parts += [f"{count} layers {word}" for word, count in sorted(packed.items())]
+    ratio = after["cycles"] / max(1, before["cycles"])
+    return (
+        f"{', '.join(parts) or 'int8 throughout'}: '{search['goal']}' {before['sqnr_db']:.1f} -> {after['sqnr_db']:.1f} dB on the "
+        f"calibration data, {ratio:.2f}x the cycles"
+    )
 
 
 def _verified(report: Mapping[str, Any]) -> str:
