@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def dense_network() -> Graph:
     rng = np.random.default_rng(30)
     builder = GraphBuilder("dense")
     name = builder.input("x", (1, SIZES[0]))
-    for i, (before, after) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(SIZES)):
         weights = builder.constant(rng.normal(size=(after, before)) / np.sqrt(before), "w")
         bias = builder.constant(rng.normal(size=after) / 4, "b")
         clip = {"clip_min": 0.0} if i < 2 else {}
