@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from mcugen.execute import Rows
 from mcugen.graph import Graph
+from mcugen.layer_fidelity import LayerStudy, Price
 from mcugen.package import Package
 from mcugen.passes.remove_dead_channels import remove_dead_channels
 from mcugen.plan.schedule import Goal, build_program
@@ -19,20 +20,21 @@ SAMPLES = 8
 """Costs depend on shapes and types alone: any parameters will do."""
 
 
-@dataclass(frozen=True)
-class Price:
-    """Modelled cycles and bytes of RAM of a model before and after."""
+def with_price(study: LayerStudy, package: Package, samples: Mapping[str, Rows]) -> LayerStudy:
+    """The study with what the layer that it names would cost in int16, on the folder's target."""
+    named = [layer for layer in study.layers if layer.name.split("+")[0] == study.most_sensitive]
+    if not named:
+        return study
+    worst = min(named, key=lambda layer: float("inf") if layer.output_db is None else layer.output_db)
+    return replace(study, price=_price(package, worst.tensor, samples))
 
-    cycles: int
-    cycles_after: int
-    ram: int
-    ram_after: int
 
-
-def price_of_int16(package: Package, tensor: str, samples: Mapping[str, Rows]) -> Price | None:
-    """The price of holding `tensor` in int16 on the folder's target; None where the model cannot."""
+def _price(package: Package, tensor: str, samples: Mapping[str, Rows]) -> Price | None:
+    """None where the model cannot hold the tensor so."""
     graph, options = package.float_graph, package.report["options"]
     if is_imported(graph) or options.get("arithmetic", "default") != "default" or "pruning" in package.report:
+        return None
+    if options.get("activations", "static") != "static" or "precision_search" in package.report:
         return None
     base = choose_precision(graph, options.get("precision", "int8"), options.get("layer-precision"))
     more = Precision({**base.activations, tensor: "int16"}, base.weights)

@@ -28,6 +28,16 @@ LEAST_GAIN_DB = 0.5
 
 
 @dataclass(frozen=True)
+class Price:
+    """Modelled cycles and bytes of RAM of a model before and after a change."""
+
+    cycles: int
+    cycles_after: int
+    ram: int
+    ram_after: int
+
+
+@dataclass(frozen=True)
 class WorstChannel:
     """A channel of the model's tensor (last axis), its SQNR in dB, and its part of the tensor's noise."""
 
@@ -73,6 +83,8 @@ class LayerStudy:
     layers: tuple[LayerFidelity, ...]
     most_sensitive: str | None
     expected_db: float | None
+    price: Price | None = None
+    """What holding that layer's tensor in int16 would cost, where the model can and somebody asked."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

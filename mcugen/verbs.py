@@ -14,6 +14,7 @@ from mcugen import evaluation, pipeline, simulation, verification
 from mcugen.errors import CalibrationError, McugenError
 from mcugen.evaluation import Evaluation, quantize_input
 from mcugen.graph import Graph
+from mcugen.int16_price import with_price
 from mcugen.layer_fidelity import LayerStudy, study_layers
 from mcugen.package import Package, open_package
 from mcugen.pipeline import Compiled, Quantized
@@ -260,7 +261,8 @@ def evaluate_layers(folder: str | Path | Package, data: Samples, *, progress: Pr
     package = as_package(folder)
     samples = open_samples(package.float_graph, data)
     step = None if progress is None else lambda done, total: progress("layers", done, total)
-    return study_layers(package.float_graph, package.window_graph, package.channels, samples, progress=step)
+    study = study_layers(package.float_graph, package.window_graph, package.channels, samples, progress=step)
+    return with_price(study, package, samples)
 
 
 def stored_labels(data: Samples) -> Array | None:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from mcugen.layer_fidelity import LayerFidelity, LayerStudy
 from mcugen.report.text import table
+from mcugen.report.units import bytes_text
 
 
 def layer_study_text(study: LayerStudy) -> list[str | Table]:
@@ -37,9 +38,16 @@ def layer_study_text(study: LayerStudy) -> list[str | Table]:
 def _hint(study: LayerStudy) -> list[str]:
     if study.most_sensitive is None or study.expected_db is None or study.output_db is None:
         return [f"no layer stands out: '{study.output}' has {_decibels(study.output_db)} dB"]
-    return [
+    hint = (
         f"hint: '{study.most_sensitive}' in 16 bits would raise '{study.output}' from {study.output_db:.1f} to about "
         f"{study.expected_db:.1f} dB"
+    )
+    price = study.price
+    if price is None:
+        return [hint]
+    return [
+        f"{hint}: `--layer-precision {study.most_sensitive}=int16`, {price.cycles_after / max(1, price.cycles):.2f}x the cycles, "
+        f"{bytes_text(price.ram_after)} of RAM instead of {bytes_text(price.ram)}; `--precision auto` searches all layers"
     ]
 
 

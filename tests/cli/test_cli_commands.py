@@ -114,6 +114,16 @@ def test_evaluate_layers_shows_every_layer(examples: Examples, run: Run) -> None
     assert "worst channel" in text and ("hint: " in text or "no layer stands out" in text)
 
 
+def test_evaluate_layers_tells_what_int16_would_cost(run: Run, model: Path, tmp_path: Path) -> None:
+    run("build", model, "--calibrate", model.parent / "calib.npz", "--output", tmp_path / "net", "--no-verify")
+    np.savez(tmp_path / "far.npz", x=3 * small_models.samples(60))
+    record = run("evaluate", tmp_path / "net", "--data", tmp_path / "far.npz", "--layers", "--json").record["layers"]
+    assert record["most_sensitive"] == "x" and record["expected_db"] > record["output_db"] + 0.5
+    assert record["price"]["ram_after"] >= record["price"]["ram"] > 0 and record["price"]["cycles_after"] > 0
+    text = run("evaluate", tmp_path / "net", "--data", tmp_path / "far.npz", "--layers").stdout
+    assert "--layer-precision x=int16" in text
+
+
 def test_build_reports_what_quantization_did_to_layers(run: Run, model: Path, tmp_path: Path) -> None:
     data = ("--calibrate", model.parent / "calib.npz", "--output", tmp_path / "net")
     record = run("build", model, *data, "--layers", "--json").record
