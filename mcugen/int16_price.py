@@ -34,7 +34,11 @@ def _price(package: Package, tensor: str, samples: Mapping[str, Rows]) -> Price 
     graph, options = package.float_graph, package.report["options"]
     if is_imported(graph) or options.get("arithmetic", "default") != "default" or "pruning" in package.report:
         return None
-    if options.get("activations", "static") != "static" or "precision_search" in package.report:
+    if (
+        options.get("activations", "static") != "static"
+        or options.get("stream")
+        or "precision_search" in package.report
+    ):
         return None
     base = choose_precision(graph, options.get("precision", "int8"), options.get("layer-precision"))
     more = Precision({**base.activations, tensor: "int16"}, base.weights)

@@ -46,7 +46,7 @@ def dense_network() -> Graph:
     return builder.output(name)
 
 
-def rows(seed: int, count: int = 200) -> dict[str, np.ndarray]:
+def rows(seed: int, count: int = 100) -> dict[str, np.ndarray]:
     return {"x": np.random.default_rng(seed).normal(size=(count, SIZES[0])).astype(np.float32)}
 
 
@@ -97,8 +97,12 @@ def test_weights_are_packed_until_the_flash_is_kept(target: Target) -> None:
     least = quantize(graph, samples, effort="fast", precision=everything)
     unseen = rows(2)
     assert measure(graph, quantized.graph, unseen).output_db > measure(graph, least.graph, unseen).output_db
+
+
+def test_flash_that_no_mix_keeps_is_refused(target: Target) -> None:
+    graph = separable_network(np.random.default_rng(20))
     with pytest.raises(DoesNotFit, match="no mix of precisions keeps the limits"):
-        choose_automatically(graph, samples, Limits(Goal(flash=2000)), target=target, effort="fast")
+        choose_automatically(graph, images(1, 10), Limits(Goal(flash=500)), target=target, effort="fast")
 
 
 @pytest.mark.parametrize("labelled", [False, True])
