@@ -10,9 +10,10 @@ from mcugen.graph import Graph
 from mcugen.plan import model as memory
 from mcugen.plan.beyond import add_beyond
 from mcugen.plan.exchange import reduce_ram
-from mcugen.plan.layout import Layout, ports, programmed_regions, programmed_steps, settle
+from mcugen.plan.layout import Layout, ports, programmed_regions, settle
 from mcugen.plan.order import plan_order
 from mcugen.plan.row_checker import check_region
+from mcugen.plan.script import programmed_steps
 from mcugen.plan.select import FLASH_WEIGHTS, Choice, alternatives, cheapest, total_cycles, total_flash
 from mcugen.plan.streaming import Planned, Streaming, stream
 from mcugen.program import Buffer, Program, State
