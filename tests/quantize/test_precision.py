@@ -8,7 +8,14 @@ import pytest
 from mcugen.errors import McugenError
 from mcugen.graph import Graph
 from mcugen.ops.builder import GraphBuilder
-from mcugen.quantize.precision import Precision, choose_precision, parse_layer_precision, precision_report
+from mcugen.quantize.precision import (
+    Precision,
+    check_precision,
+    choose_precision,
+    int16_tensors,
+    parse_layer_precision,
+    precision_report,
+)
 
 
 def network() -> Graph:
@@ -64,3 +71,22 @@ def test_layers_that_are_not_there_are_named_with_their_neighbours() -> None:
     text = str(caught.value)
     assert "no layer 'convd_1'" in text and names(graph)["conv2d"] in text
     assert "which has no weights" in text and "'int9' is not a precision" in text and "hint:" in text
+
+
+def test_what_can_be_int8_alone_is_refused_by_name() -> None:
+    graph = network()
+    wide = choose_precision(graph, "int16")
+    with pytest.raises(McugenError, match="comes quantized"):
+        check_precision(graph, wide, imported=True, arithmetic="default")
+    with pytest.raises(McugenError, match="arithmetic 'tflite' is int8 throughout"):
+        check_precision(graph, wide, imported=False, arithmetic="tflite")
+    check_precision(graph, Precision(), imported=True, arithmetic="tflite")
+
+
+def test_tensors_that_share_parameters_share_their_precision() -> None:
+    graph = network()
+    conv, pool, flat = (node.outputs[0] for node in graph.nodes[:3])
+    assert int16_tensors(graph, Precision({flat: "int16"})) == {conv, pool, flat}
+    builder = GraphBuilder("table")
+    steps = builder.output(builder.emit("table", [builder.input("x", (1, 4))], function="Sign"))
+    assert not int16_tensors(steps, choose_precision(steps, "int16"))
