@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from mcugen.errors import UnsupportedModel
 from mcugen.graph import Graph
 from mcugen.plan import model as memory
 from mcugen.plan.beyond import add_beyond
@@ -65,7 +66,13 @@ def build_program(graph: Graph, target: Target, goal: Goal, *, name: str) -> Pro
         choices, layout, traded = exchange(choices, layout=layout, wanted=goal.ram)
         planned = Planned(tuple(choices), layout, notes + traded)
     short = goal.input_rows or (goal.ram is not None and planned.layout.peak > goal.ram)
-    if short and not any(choice.lowering.keep for choice in planned.choices):
+    kept = next((choice.node for choice in planned.choices if choice.lowering.keep), None)
+    if kept is not None and goal.input_rows:
+        raise UnsupportedModel(
+            f"{graph.name}: its input cannot arrive row by row, because '{kept.name}' keeps a part of it for the next call",
+            hint="stream in time or by rows: leave out `--input-rows` or `--stream`",
+        )
+    if short and kept is None:
         streaming = Streaming(graph, target, by_node, 0 if goal.ram is None else goal.ram)
         planned = stream(streaming, plain, planned, input_rows=goal.input_rows)
     branched, layout = add_beyond(graph, planned.choices, planned.layout, target)
