@@ -2,7 +2,7 @@
 
 The bias of a layer with a batch normalization folded into it is there to centre and scale what the layer sees: with data of
 the right normalisation the outputs before the activation lie around zero, and the weighted inputs vary about as much as the
-biases do.  The bounds are geometric means between what fourteen trained networks show on their own data and what they show on the
+biases do.  The bounds are geometric means between what fifteen trained networks show on their own data and what they show on the
 same data times 255 and divided by it.
 """
 
@@ -20,6 +20,7 @@ from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import clip_bounds
+from mcugen.ops.recurrent import RecurrentOperator
 from mcugen.ops.weighted import float_bias
 from mcugen.quantize.range_search import goal_tensors
 
@@ -160,7 +161,7 @@ def _first_layers(graph: Graph, some: Mapping[str, Array], name: str) -> Iterato
     reached, found = {name}, []
     for node in graph.nodes:
         if node.inputs[0] in reached:
-            if node.op in LAYERS:
+            if node.op in LAYERS or isinstance(operator(node.op), RecurrentOperator):
                 found.append(node)
             elif node.op == "affine" or isinstance(operator(node.op), MovementOperator):
                 reached.update(node.outputs)
@@ -179,7 +180,10 @@ def _first_layers(graph: Graph, some: Mapping[str, Array], name: str) -> Iterato
 
 
 def _linear(graph: Graph, node: Node, samples: Mapping[str, Array]) -> Array:
-    """The layer's output [rows, channels] before its activation."""
+    """The layer's output [rows, channels] before its activation; of a recurrent one what the input adds to its gates."""
+    if isinstance(operator(node.op), RecurrentOperator):
+        x, weights = _run(graph, samples, node.inputs[0]), graph.constant(node.inputs[1])
+        return x.reshape(-1, x.shape[-1]).astype(np.float64) @ weights.T + float_bias(node, graph)
     attrs = {key: value for key, value in node.attrs.items() if key not in ("clip_min", "clip_max")}
     given = [_run(graph, samples, n) if not graph.is_constant(n) else graph.constant(n) for n in node.inputs]
     result = operator(node.op).evaluate(replace(node, attrs=attrs), given)[0]

@@ -194,3 +194,19 @@ def test_dead_inputs_cost_nothing() -> None:
         samples["x"][..., 1] = 0
     assert check_data(graph, clean) == []
     assert measure(graph, quantize_graph(graph, clean).graph, unseen).output_db > 30
+
+
+def test_recurrent_layers_tell_it_by_their_gates() -> None:
+    rng = np.random.default_rng(8)
+    builder = GraphBuilder("recurrent")
+    x = builder.input("x", (1, 10, 6))
+    shapes = ((32, 6), (32,), (32, 8), (32,), (8,), (8,))
+    arrays = [
+        builder.constant(rng.normal(size=shape) / np.sqrt(shape[-1] if len(shape) > 1 else 1), "w") for shape in shapes
+    ]
+    graph = builder.output(builder.emit("lstm", [x, *arrays], reverse=False, sequence=False))
+    data = rng.normal(size=(40, 10, 6)).astype(np.float32)
+    assert check_data(graph, {"x": data}) == []
+    assert "far too small" in check_data(graph, {"x": data / 255})[0]
+    assert "far too large" in check_data(graph, {"x": data * 255})[0]
+    assert "lie far off" in check_data(graph, {"x": data + 20})[0]
