@@ -27,7 +27,7 @@ from mcugen.quantize.precision import AUTO, INT8, Precision, check_precision, ch
 from mcugen.report.json_report import json_text
 from mcugen.report.units import bytes_text
 from mcugen.run.toolchain import Compiler, find_cross_compiler, find_host_compiler
-from mcugen.simulation import flash_record, link_sizes
+from mcugen.simulation import flash_record, link
 from mcugen.targets import Target, load_target, placed
 from mcugen.verbs import Pruned
 from mcugen.verification import verification_vectors
@@ -250,7 +250,8 @@ def _measure(staged: Package, target: Target, options: BuildOptions, warn: Warn)
     compiler = _cross_compiler(target, options, warn)
     if compiler is None:
         return {"flash": None}
-    flash = flash_record(link_sizes(staged, target, compiler))
+    linked = link(staged, target, compiler)
+    flash = flash_record(linked.sizes)
     limit = options.flash if options.flash is not None else target.budget.flash
     if limit is not None and flash["total"] > limit:
         raise DoesNotFit(
@@ -259,7 +260,9 @@ def _measure(staged: Package, target: Target, options: BuildOptions, warn: Warn)
             f"the limit is {bytes_text(limit)}",
             hint="`--optimize size` makes the code smaller; `--prune-channels 0.3` makes the weights smaller",
         )
+    data = linked.sizes.data + linked.sizes.bss
     facts: dict[str, Any] = {"flash": flash, "compiler": compiler.version}
+    facts["ram"] = {**staged.report["ram"], "stack": linked.stack, "data": data}
     if options.cycles is not None:
         facts["cycles"] = _check_cycles(staged, target, options)
     return facts

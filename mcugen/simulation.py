@@ -19,6 +19,7 @@ from mcugen.run.elf import read_sizes
 from mcugen.run.results import OperationCounts, Sizes
 from mcugen.run.simulate import Simulation as Emulated
 from mcugen.run.simulate import simulate
+from mcugen.run.stack import run_stack
 from mcugen.run.toolchain import Compiler, find_cross_compiler
 from mcugen.targets import Target, load_target
 from mcugen.verification import verification_vectors
@@ -124,7 +125,15 @@ def core_of(target: str | Target, cpu: str | None) -> Target:
     return wanted if cpu is None else wanted.on_cpu(load_target(cpu))
 
 
-def link_sizes(package: Package, target: Target, compiler: Compiler) -> Sizes:
+@dataclass(frozen=True)
+class Linked:
+    """What a package takes in a program that was linked for a core; `stack` is a run's, read from its code."""
+
+    sizes: Sizes
+    stack: int
+
+
+def link(package: Package, target: Target, compiler: Compiler) -> Linked:
     """What the package takes in a linked program for the target; raises ToolchainError where it does not compile."""
     machine = target.unicorn or target.qemu
     if machine is None:
@@ -139,7 +148,7 @@ def link_sizes(package: Package, target: Target, compiler: Compiler) -> Sizes:
             script=machine.script,
             out=Path(folder) / "program.elf",
         )
-        return read_sizes(program.image)
+        return Linked(read_sizes(program.image), run_stack(program.image, package.name, target.family))
 
 
 def simulate_package(

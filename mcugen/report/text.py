@@ -64,7 +64,7 @@ def build_text(report: Mapping[str, Any], folder: str) -> Lines:
     rows = table("", "")
     rows.add_row("model", f"{report['name']}, {count_text(report['macs'])} MACs, {len(report['layers'])} layers")
     rows.add_row("target", report["target"])
-    rows.add_row("RAM", f"{bytes_text(report['ram']['arena'])} arena")
+    rows.add_row("RAM", _ram(report["ram"]))
     for name, value in row_texts(report):
         rows.add_row(name, value)
     if report.get("stream"):
@@ -113,6 +113,13 @@ def _stream(report: Mapping[str, Any]) -> str:
     kept = f"{bytes_text(stream['kept'])} kept between calls"
     padding = "" if stream["padding"] == "exact" else "; padding along time only before the first frame"
     return f"{frames}, {cycles:.0%} of the window's estimated cycles, {kept} ({whole}){padding}"
+
+
+def _ram(ram: Mapping[str, Any]) -> str:
+    parts = [f"{bytes_text(ram['arena'])} arena"]
+    if "stack" in ram:
+        parts += [f"{bytes_text(ram['stack'])} stack", f"{bytes_text(ram['data'])} other data"]
+    return ", ".join(parts)
 
 
 def _pruned(pruning: Mapping[str, Any]) -> str:

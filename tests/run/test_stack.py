@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import pytest
 
+from mcugen import pipeline
+from mcugen.pipeline import Quantized
+from mcugen.quantize.calibration import load_samples
 from mcugen.run.stack import stack_reach
+from mcugen.run.toolchain import find_cross_compiler
+from mcugen.simulation import core_of, link, simulate_package
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+STACK_LIMIT = 768
+LOOSE = 1.4
+"""Of what a run reaches: the deepest chain of calls need not be taken."""
 
 
 @pytest.mark.parametrize(
@@ -28,3 +41,20 @@ def test_stack_reach(text: str, below: int) -> None:
         (mnemonic, operands) for mnemonic, _, operands in (line.strip().partition(" ") for line in text.split(";"))
     ]
     assert stack_reach(instructions) == below
+
+
+@cache
+def quantized(name: str) -> Quantized:
+    graph = pipeline.load(EXAMPLES / name / f"{name}.onnx")
+    return pipeline.quantize(graph, load_samples(graph, EXAMPLES / name / "calib.npz"), effort="fast")
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus", "riscv32"])
+@pytest.mark.parametrize("name", ["digits", "motion", "tabular"])
+def test_the_stack_of_a_build_is_known_and_small(name: str, core: str, tmp_path: Path) -> None:
+    target = core_of(core, None)
+    package = pipeline.compile_model(quantized(name), target=target).write(tmp_path / "out")
+    linked = link(package, target, find_cross_compiler(target))
+    reached = simulate_package(package, target, vectors=1).stack
+    assert reached <= linked.stack <= min(STACK_LIMIT, LOOSE * reached)
+    assert linked.sizes.data + linked.sizes.bss == 0
