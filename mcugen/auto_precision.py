@@ -223,6 +223,9 @@ def _choose(trial: _Trial, search: Search, first: Attempt, limits: Limits, cycle
         attempt = _attempt(trial, search, mix, f"mix {number}")
         if _keeps(attempt, limits, cycles) and (best is None or attempt.sqnr_db > best.sqnr_db):
             best, best_path = attempt, packed_path + path
+        if limits.goal.ram is not None and attempt.ram > limits.goal.ram:
+            search.bar_largest(mix)
+            continue
         if NEAR * cycles <= attempt.cycles <= cycles:
             break
         expected = search.costs.total(mix)[0]  # kernels that share code cost more in other company

@@ -182,6 +182,13 @@ class Search:
             path = self._path(mix, best)
         return best, path
 
+    def bar_largest(self, mix: Mix) -> None:
+        """Keep the largest third of the mix's int16 tensors in int8 from now on: they need too much RAM."""
+        tensors = self.costs.graph.tensors
+        chosen = sorted((g for g in self.groups if g <= mix.wide), key=lambda g: -max(tensors[n].size for n in g))
+        barred = chosen[: -(-len(chosen) // 3)]
+        self.groups = [group for group in self.groups if group not in barred]
+
     def _path(self, start: Mix, end: Mix) -> list[Move]:
         """The moves from one mix to another, the largest gain first."""
         mix, path = start, []

@@ -105,6 +105,16 @@ def test_flash_that_no_mix_keeps_is_refused(target: Target) -> None:
         choose_automatically(graph, images(1, 10), Limits(Goal(flash=500)), target=target, effort="fast")
 
 
+def test_ram_keeps_large_tensors_in_int8(target: Target) -> None:
+    graph = separable_network(np.random.default_rng(20))
+    free = choose_automatically(graph, images(1), Limits(Goal(), max_cycles="3x"), target=target, effort="fast").facts
+    limit = (free["int8"]["ram"] + free["chosen"]["ram"]) // 2
+    tight = Limits(Goal(ram=limit), max_cycles="3x")
+    chosen = choose_automatically(graph, images(1), tight, target=target, effort="fast").facts["chosen"]
+    assert chosen["int16"] and chosen["ram"] <= limit < free["chosen"]["ram"]
+    assert free["int8"]["sqnr_db"] <= chosen["sqnr_db"] <= free["chosen"]["sqnr_db"]
+
+
 @pytest.mark.parametrize("labelled", [False, True])
 def test_loss_is_kept(target: Target, labelled: bool) -> None:
     graph, samples = dense_network(), rows(1)
