@@ -56,7 +56,7 @@ def takes_int16(operator: Operator) -> bool:
 
 def all_graphs() -> Iterator[tuple[str, list[Case]]]:
     for name, operator in operators().items():
-        if operator.int16_inputs:
+        if operator.int16_inputs and not operator.stateful:
             cases = [c for c in operator.cases() if all(operators()[n.op].takes_int16(n) for n in c.graph.nodes)]
             yield name, [case for case in cases if is_batchable(case.graph)]
             for case in cases:
