@@ -33,6 +33,7 @@ from mcugen.quantize.precision import ACTIVATIONS, AUTO, INT8, PRECISIONS
 from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 from mcugen.report import text
+from mcugen.report.html import report_html
 from mcugen.report.layers import layer_study_text
 from mcugen.report.memory import memory_text
 from mcugen.report.precision import precision_tables
@@ -82,16 +83,21 @@ def main() -> None:
 @click.option("--shape", type=SHAPE, multiple=True, help="Static shape of an input, e.g. input=1,3,32,32.")
 @click.option("--outputs", type=NAMES, default=(), help="Cut the graph at these tensors.")
 @click.option("--memory", is_flag=True, help="Of a folder: the map of its arena, step by step.")
+@click.option("--html", type=PATH, help="Of a folder: write its report here as a page, the memory map as a picture.")
 @common
-def inspect(model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memory: bool, as_json: bool) -> None:
+def inspect(
+    model: Path, shape: tuple[Any, ...], outputs: tuple[str, ...], memory: bool, html: Path | None, as_json: bool
+) -> None:
     """Show what MODEL (an ONNX file, or a folder that mcugen built) holds, and what of it is not supported."""
-    if memory and not model.is_dir():
+    if (memory or html) and not model.is_dir():
         raise McugenError(
             f"{model}: is not a folder that mcugen built, so it has no memory map",
             hint="`mcugen build` it first: the map depends on the target",
         )
     if model.is_dir():
         report = mcugen.open_package(model).report
+        if html is not None:
+            html.write_text(report_html(report, model.name), encoding="utf-8")
         if memory and not as_json:
             click.echo(memory_text(report), nl=False)
             return

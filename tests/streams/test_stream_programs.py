@@ -122,7 +122,12 @@ def test_the_commands_work_on_a_stream(tmp_path: Path) -> None:
     np.savez(tmp_path / "few.npz", x=few, y=labels)
     assert run("evaluate", folder, "--data", tmp_path / "few.npz")["sqnr_db"] == mcugen.evaluate(plain, few).sqnr_db
     np.testing.assert_array_equal(mcugen.infer(folder, few)["logits"], mcugen.infer(plain, few)["logits"])
-    assert "8 of 128 frames a call" in CliRunner().invoke(main, ["inspect", str(folder)]).output
+    page = tmp_path / "report.html"
+    assert "8 of 128 frames a call" in CliRunner().invoke(main, ["inspect", str(folder), "--html", str(page)]).output
+    text = page.read_text(encoding="utf-8")
+    assert "8 of 128 frames a call" in text
+    assert text.count("<svg") == text.count("</svg>") == 1
+    assert str(tmp_path) not in text
 
 
 def test_the_self_test_and_the_header_know_the_stream(tmp_path: Path) -> None:
