@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "clamp_s8.h"
 #include "fixed_point.h"
 #include "mcugen.h"
@@ -43,9 +44,6 @@ struct mcugen_matvec_plain_s8_dsp {
 
 #if MCUGEN_HAVE_DSP
 
-#define MCUGEN_TEXT2(x) #x
-#define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
-
 /* r0 weights, r1 inputs, r2-r5 weight words, r6 input word, r7 its bytes 1 and 3, lr those of a weight word, r8-r11
  * accumulators, r12 end of the inputs.
  * Stack: 0 inputs, 4 zero point, 8 entry of the 4-channel loop, 12 its last block's end, 16 entry of the 1-channel
@@ -66,12 +64,7 @@ MCUGEN_SHARED void mcugen_matvec_plain_s8_dsp(const struct mcugen_matvec_plain_s
         "add r12, r4, r6, lsl #2\n\t"
         /* The loops are entered in their middle, so that the steps need not be a multiple of the unrolling. */
         "rsb r6, r6, #0\n\t"
-        "and r2, r6, #(" MCUGEN_TEXT(MCUGEN_MATVEC_PLAIN_UNROLL4) " - 1)\n\t"
-        "mov r3, #86\n\t"
-        "adr.w r4, 1f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #8]\n\t"
+        MCUGEN_ASM_ENTRY("1f", MCUGEN_MATVEC_PLAIN_UNROLL4, "86", "r6", "8")
         "and r2, r6, #(" MCUGEN_TEXT(MCUGEN_MATVEC_PLAIN_UNROLL1) " - 1)\n\t"
         "adr.w r4, 3f\n\t"
         "add r2, r4, r2, lsl #5\n\t"
@@ -122,18 +115,7 @@ MCUGEN_SHARED void mcugen_matvec_plain_s8_dsp(const struct mcugen_matvec_plain_s
         "ldr.w r2, [r0], #16\n\t"
         "ldr r6, [sp, #4]\n\t"
         "ldr r7, [sp, #24]\n\t"
-        "smmlar r8, r8, r2, r6\n\t"
-        "smmlar r9, r9, r3, r6\n\t"
-        "smmlar r10, r10, r4, r6\n\t"
-        "smmlar r11, r11, r5, r6\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r9, #8, r9\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "strb r8, [r7], #1\n\t"
-        "strb r9, [r7], #1\n\t"
-        "strb r10, [r7], #1\n\t"
-        "strb r11, [r7], #1\n\t"
+        MCUGEN_ASM_REQUANTIZE4("r7")
         "str r7, [sp, #24]\n"
         "2:\n\t"
         "ldr r1, [sp, #0]\n\t"
@@ -171,13 +153,7 @@ MCUGEN_SHARED void mcugen_matvec_plain_s8_dsp(const struct mcugen_matvec_plain_s
         "strb r8, [r7], #1\n\t"
         "str r7, [sp, #24]\n"
         "4:\n\t"
-        "ldr r1, [sp, #0]\n\t"
-        "ldr r6, [sp, #20]\n\t"
-        "cmp r0, r6\n\t"
-        "beq.n 5f\n\t"
-        "ldr r7, [sp, #16]\n\t"
-        "ldr.w r8, [r0], #4\n\t"
-        "bx r7\n"
+        MCUGEN_ASM_NEXT1("5f")
         "5:\n\t"
         "add sp, sp, #28\n\t"
         "pop {r4-r11, lr}\n\t"

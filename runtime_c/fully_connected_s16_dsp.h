@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "clamp_s16.h"
 
 /* Groups of 4 inputs in one turn of the loop; a power of two. 80 bytes of code each. */
@@ -14,9 +15,6 @@
 #endif
 
 #if MCUGEN_HAVE_DSP
-
-#define MCUGEN_TEXT2(x) #x
-#define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
 
 /* Four sums of products into acc, which holds their initial values: for every 4 inputs at `in` four words W of
  * matmul_s16_dsp.h.  steps at least 1; returns the word behind the weights.

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "mcugen.h"
 #include "simd.h"
 
@@ -98,32 +99,10 @@ MCUGEN_SHARED void mcugen_matmul_int4_s8_dsp(const struct mcugen_matmul_int4_s8_
         "ldr r5, [sp, #28]\n\t"
         "cmp r1, r5\n\t"
         "bne.w 1b\n\t"
-        "ldr.n r3, [r0, #4]\n\t"
-        "ldr.n r4, [r0, #8]\n\t"
-        "ldr.w r2, [r0], #12\n\t"
-        "ldr r5, [sp, #0]\n\t"
-        "ldr r6, [sp, #4]\n\t"
-        "ldr r1, [sp, #8]\n\t"
-        "smmlar r7, r7, r2, r5\n\t"
-        "smmlar r8, r8, r3, r5\n\t"
-        "smmlar r9, r9, r4, r5\n\t"
-        "smmlar r10, r10, r2, r5\n\t"
-        "smmlar r11, r11, r3, r5\n\t"
-        "smmlar r12, r12, r4, r5\n\t"
-        "ssat r7, #8, r7\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r9, #8, r9\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "ssat r12, #8, r12\n\t"
-        /* The second pixel first: where the stride is 0 the first overwrites it. */
-        "strb r10, [r6, r1]\n\t"
-        "strb r7, [r6], #1\n\t"
-        "strb r11, [r6, r1]\n\t"
-        "strb r8, [r6], #1\n\t"
-        "strb r12, [r6, r1]\n\t"
-        "strb r9, [r6], #1\n\t"
-        "str r6, [sp, #4]\n"
+        MCUGEN_ASM_MULTIPLIERS3
+        MCUGEN_ASM_SCALE3
+        MCUGEN_ASM_SATURATE3("ssat", "8")
+        MCUGEN_ASM_STORE3("strb", "1")
         "2:\n\t"
         "ldr r1, [sp, #12]\n\t"
         "ldr r5, [sp, #20]\n\t"
@@ -159,24 +138,10 @@ MCUGEN_SHARED void mcugen_matmul_int4_s8_dsp(const struct mcugen_matmul_int4_s8_
         MCUGEN_INT4_LOW13("r3", "r8", "r11")
         "cmp r1, r12\n\t"
         "bne.n 3b\n\t"
-        "ldr.n r3, [r0, #4]\n\t"
-        "ldr.w r2, [r0], #8\n\t"
-        "ldr r5, [sp, #0]\n\t"
-        "ldr r6, [sp, #4]\n\t"
-        "ldr r1, [sp, #8]\n\t"
-        "smmlar r7, r7, r2, r5\n\t"
-        "smmlar r8, r8, r3, r5\n\t"
-        "smmlar r10, r10, r2, r5\n\t"
-        "smmlar r11, r11, r3, r5\n\t"
-        "ssat r7, #8, r7\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "strb r10, [r6, r1]\n\t"
-        "strb r7, [r6], #1\n\t"
-        "strb r11, [r6, r1]\n\t"
-        "strb r8, [r6], #1\n\t"
-        "str r6, [sp, #4]\n"
+        MCUGEN_ASM_MULTIPLIERS2
+        MCUGEN_ASM_SCALE2
+        MCUGEN_ASM_SATURATE2("ssat", "8")
+        MCUGEN_ASM_STORE2("strb", "1")
         "4:\n\t"
         "ldr r1, [sp, #12]\n\t"
         "ldr r5, [sp, #24]\n\t"

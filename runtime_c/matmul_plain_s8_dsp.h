@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "fixed_point.h"
 #include "mcugen.h"
 #include "simd.h"
@@ -36,9 +37,6 @@ struct mcugen_matmul_plain_s8_dsp {
 
 #if MCUGEN_HAVE_DSP
 
-#define MCUGEN_TEXT2(x) #x
-#define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
-
 /* r0 weights, r1 and r12 inputs of pixel p and q, r2 r3 weight words, r4 r5 input words, r6 r7 their bytes 1 and 3, lr
  * those of a weight word, r8 r9 accumulators of pixel p, r10 r11 of q.
  * Stack: 0 zero point, 4 out, 8 out stride, 12 p, 16 q, 20 end of p, 24 entry of the 2-channel loop, 28 its last
@@ -62,18 +60,8 @@ MCUGEN_SHARED void mcugen_matmul_plain_s8_dsp(const struct mcugen_matmul_plain_s
         "str r4, [sp, #20]\n\t"
         /* The loops are entered in their middle, so that the steps need not be a multiple of the unrolling. */
         "rsb r8, r8, #0\n\t"
-        "and r2, r8, #(" MCUGEN_TEXT(MCUGEN_MATMUL_PLAIN_UNROLL2) " - 1)\n\t"
-        "mov r3, #78\n\t"
-        "adr.w r4, 1f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #24]\n\t"
-        "and r2, r8, #(" MCUGEN_TEXT(MCUGEN_MATMUL_PLAIN_UNROLL1) " - 1)\n\t"
-        "mov r3, #52\n\t"
-        "adr.w r4, 3f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #32]\n\t"
+        MCUGEN_ASM_ENTRY("1f", MCUGEN_MATMUL_PLAIN_UNROLL2, "78", "r8", "24")
+        MCUGEN_ASM_ENTRY("3f", MCUGEN_MATMUL_PLAIN_UNROLL1, "52", "r8", "32")
         "b.w 2f\n\t"
 
         ".balign 4\n"

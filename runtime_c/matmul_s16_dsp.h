@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "clamp_s16.h"
 
 /* Groups of 4 inputs in one turn of the loops over 3 and over 2 channels; powers of two. 90 and 64 bytes of code each. */
@@ -34,9 +35,6 @@ struct mcugen_matmul_s16_dsp {
 };
 
 #if MCUGEN_HAVE_DSP
-
-#define MCUGEN_TEXT2(x) #x
-#define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
 
 /* r0 weights, r1 column, r2-r4 weight words, r5 r6 inputs of pixel p and q, r7-r9 accumulators of pixel p, r10-r12 of q, lr
  * unpacked weights.  Loads stand in groups, where each but the first costs one cycle.
@@ -65,18 +63,8 @@ MCUGEN_SHARED void mcugen_matmul_s16_dsp(const struct mcugen_matmul_s16_dsp *m)
         "mov r0, r1\n\t"
         /* The loops are entered in their middle, so that the steps need not be a multiple of the unrolling. */
         "rsb r8, r8, #0\n\t"
-        "and r2, r8, #(" MCUGEN_TEXT(MCUGEN_MATMUL_S16_UNROLL3) " - 1)\n\t"
-        "mov r3, #90\n\t"
-        "adr.w r4, 1f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #16]\n\t"
-        "and r2, r8, #(" MCUGEN_TEXT(MCUGEN_MATMUL_S16_UNROLL2) " - 1)\n\t"
-        "mov r3, #64\n\t"
-        "adr.w r4, 3f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #24]\n\t"
+        MCUGEN_ASM_ENTRY("1f", MCUGEN_MATMUL_S16_UNROLL3, "90", "r8", "16")
+        MCUGEN_ASM_ENTRY("3f", MCUGEN_MATMUL_S16_UNROLL2, "64", "r8", "24")
         /* Where the stores begin; 24 bytes of saturation and a branch for each kind before the last. */
         "adr.w r2, 7f\n\t"
         "adr.w r3, 8f\n\t"
@@ -126,75 +114,26 @@ MCUGEN_SHARED void mcugen_matmul_s16_dsp(const struct mcugen_matmul_s16_dsp *m)
         "ldr lr, [sp, #44]\n\t"
         "cmp r1, lr\n\t"
         "bne.w 1b\n\t"
-        "ldr.n r3, [r0, #4]\n\t"
-        "ldr.n r4, [r0, #8]\n\t"
-        "ldr.w r2, [r0], #12\n\t"
-        "ldr r5, [sp, #0]\n\t"
-        "ldr r6, [sp, #4]\n\t"
-        "ldr r1, [sp, #8]\n\t"
+        MCUGEN_ASM_MULTIPLIERS3
         "ldr lr, [sp, #48]\n\t"
-        "smmlar r7, r7, r2, r5\n\t"
-        "smmlar r8, r8, r3, r5\n\t"
-        "smmlar r9, r9, r4, r5\n\t"
-        "smmlar r10, r10, r2, r5\n\t"
-        "smmlar r11, r11, r3, r5\n\t"
-        "smmlar r12, r12, r4, r5\n\t"
+        MCUGEN_ASM_SCALE3
         "bx lr\n\t"
         ".balign 4\n"
         "11:\n\t"
-        "usat r7, #15, r7\n\t"
-        "usat r8, #15, r8\n\t"
-        "usat r9, #15, r9\n\t"
-        "usat r10, #15, r10\n\t"
-        "usat r11, #15, r11\n\t"
-        "usat r12, #15, r12\n\t"
+        MCUGEN_ASM_SATURATE3("usat", "15")
         "b.n 13f\n\t"
         ".balign 4\n"
         "9:\n\t"
-        "ssat r7, #16, r7\n\t"
-        "ssat r8, #16, r8\n\t"
-        "ssat r9, #16, r9\n\t"
-        "ssat r10, #16, r10\n\t"
-        "ssat r11, #16, r11\n\t"
-        "ssat r12, #16, r12\n"
-        /* The second pixel first: where the stride is 0 the first overwrites it. */
+        MCUGEN_ASM_SATURATE3("ssat", "16")
         "13:\n\t"
-        "strh r10, [r6, r1]\n\t"
-        "strh r7, [r6], #2\n\t"
-        "strh r11, [r6, r1]\n\t"
-        "strh r8, [r6], #2\n\t"
-        "strh r12, [r6, r1]\n\t"
-        "strh r9, [r6], #2\n\t"
-        "str r6, [sp, #4]\n\t"
+        MCUGEN_ASM_STORE3("strh", "2")
         "b.n 2f\n\t"
         ".balign 4\n"
         "7:\n\t"
-        "ssat r7, #8, r7\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r9, #8, r9\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "ssat r12, #8, r12\n\t"
-        "strb r10, [r6, r1]\n\t"
-        "strb r7, [r6], #1\n\t"
-        "strb r11, [r6, r1]\n\t"
-        "strb r8, [r6], #1\n\t"
-        "strb r12, [r6, r1]\n\t"
-        "strb r9, [r6], #1\n\t"
-        "str r6, [sp, #4]\n"
+        MCUGEN_ASM_SATURATE3("ssat", "8")
+        MCUGEN_ASM_STORE3("strb", "1")
         "2:\n\t"
-        "ldr r1, [sp, #12]\n\t"
-        "ldr r5, [sp, #20]\n\t"
-        "cmp r0, r5\n\t"
-        "beq.w 4f\n\t"
-        "ldr r6, [sp, #16]\n\t"
-        "ldr.w r8, [r0, #4]\n\t"
-        "ldr.w r9, [r0, #8]\n\t"
-        "ldr.w r7, [r0], #12\n\t"
-        "mov r11, r8\n\t"
-        "mov r12, r9\n\t"
-        "mov r10, r7\n\t"
-        "bx r6\n\t"
+        MCUGEN_ASM_NEXT3("4f")
 
         ".balign 4\n"
         "3:\n\t"
@@ -221,59 +160,26 @@ MCUGEN_SHARED void mcugen_matmul_s16_dsp(const struct mcugen_matmul_s16_dsp *m)
         "ldr lr, [sp, #44]\n\t"
         "cmp r1, lr\n\t"
         "bne.w 3b\n\t"
-        "ldr.n r3, [r0, #4]\n\t"
-        "ldr.w r2, [r0], #8\n\t"
-        "ldr r5, [sp, #0]\n\t"
-        "ldr r6, [sp, #4]\n\t"
-        "ldr r1, [sp, #8]\n\t"
+        MCUGEN_ASM_MULTIPLIERS2
         "ldr lr, [sp, #52]\n\t"
-        "smmlar r7, r7, r2, r5\n\t"
-        "smmlar r8, r8, r3, r5\n\t"
-        "smmlar r10, r10, r2, r5\n\t"
-        "smmlar r11, r11, r3, r5\n\t"
+        MCUGEN_ASM_SCALE2
         "bx lr\n\t"
         ".balign 4\n"
         "12:\n\t"
-        "usat r7, #15, r7\n\t"
-        "usat r8, #15, r8\n\t"
-        "usat r10, #15, r10\n\t"
-        "usat r11, #15, r11\n\t"
+        MCUGEN_ASM_SATURATE2("usat", "15")
         "b.n 14f\n\t"
         ".balign 4\n"
         "10:\n\t"
-        "ssat r7, #16, r7\n\t"
-        "ssat r8, #16, r8\n\t"
-        "ssat r10, #16, r10\n\t"
-        "ssat r11, #16, r11\n"
+        MCUGEN_ASM_SATURATE2("ssat", "16")
         "14:\n\t"
-        "strh r10, [r6, r1]\n\t"
-        "strh r7, [r6], #2\n\t"
-        "strh r11, [r6, r1]\n\t"
-        "strh r8, [r6], #2\n\t"
-        "str r6, [sp, #4]\n\t"
+        MCUGEN_ASM_STORE2("strh", "2")
         "b.n 4f\n\t"
         ".balign 4\n"
         "8:\n\t"
-        "ssat r7, #8, r7\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "strb r10, [r6, r1]\n\t"
-        "strb r7, [r6], #1\n\t"
-        "strb r11, [r6, r1]\n\t"
-        "strb r8, [r6], #1\n\t"
-        "str r6, [sp, #4]\n"
+        MCUGEN_ASM_SATURATE2("ssat", "8")
+        MCUGEN_ASM_STORE2("strb", "1")
         "4:\n\t"
-        "ldr r1, [sp, #12]\n\t"
-        "ldr r5, [sp, #28]\n\t"
-        "cmp r0, r5\n\t"
-        "beq.w 5f\n\t"
-        "ldr r6, [sp, #24]\n\t"
-        "ldr.w r8, [r0, #4]\n\t"
-        "ldr.w r7, [r0], #8\n\t"
-        "mov r11, r8\n\t"
-        "mov r10, r7\n\t"
-        "bx r6\n"
+        MCUGEN_ASM_NEXT2("5f")
         "5:\n\t"
         "ldr r2, [sp, #4]\n\t"
         "ldr r3, [sp, #8]\n\t"

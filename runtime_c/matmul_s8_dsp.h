@@ -18,6 +18,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "mcugen.h"
 #include "simd.h"
 
@@ -43,9 +44,6 @@ struct mcugen_matmul_s8_dsp {
 };
 
 #if MCUGEN_HAVE_DSP
-
-#define MCUGEN_TEXT2(x) #x
-#define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
 
 /* r0 weights, r1 column, r2-r4 weight words, r5 r6 activations of pixel 0 and 1, r7-r9 accumulators of pixel 0, r10-r12
  * of pixel 1, lr end of the column.  Loads stand in groups, where each but the first costs one cycle.
@@ -73,18 +71,8 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
         /* The loops are entered in their middle, so that they may run a number of steps that is no multiple of the
          * unrolling. */
         "rsb r8, r8, #0\n\t"
-        "and r2, r8, #(" MCUGEN_TEXT(MCUGEN_MATMUL_UNROLL3) " - 1)\n\t"
-        "mov r3, #78\n\t"
-        "adr.w r4, 1f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #16]\n\t"
-        "and r2, r8, #(" MCUGEN_TEXT(MCUGEN_MATMUL_UNROLL2) " - 1)\n\t"
-        "mov r3, #56\n\t"
-        "adr.w r4, 3f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #24]\n\t"
+        MCUGEN_ASM_ENTRY("1f", MCUGEN_MATMUL_UNROLL3, "78", "r8", "16")
+        MCUGEN_ASM_ENTRY("3f", MCUGEN_MATMUL_UNROLL2, "56", "r8", "24")
         "b.w 2f\n\t"
 
         ".balign 4\n"
@@ -115,45 +103,12 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
         ".endr\n\t"
         "cmp r1, lr\n\t"
         "bne.w 1b\n\t"
-        "ldr.n r3, [r0, #4]\n\t"
-        "ldr.n r4, [r0, #8]\n\t"
-        "ldr.w r2, [r0], #12\n\t"
-        "ldr r5, [sp, #0]\n\t"
-        "ldr r6, [sp, #4]\n\t"
-        "ldr r1, [sp, #8]\n\t"
-        "smmlar r7, r7, r2, r5\n\t"
-        "smmlar r8, r8, r3, r5\n\t"
-        "smmlar r9, r9, r4, r5\n\t"
-        "smmlar r10, r10, r2, r5\n\t"
-        "smmlar r11, r11, r3, r5\n\t"
-        "smmlar r12, r12, r4, r5\n\t"
-        "ssat r7, #8, r7\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r9, #8, r9\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "ssat r12, #8, r12\n\t"
-        /* The second pixel first: where the stride is 0 the first overwrites it. */
-        "strb r10, [r6, r1]\n\t"
-        "strb r7, [r6], #1\n\t"
-        "strb r11, [r6, r1]\n\t"
-        "strb r8, [r6], #1\n\t"
-        "strb r12, [r6, r1]\n\t"
-        "strb r9, [r6], #1\n\t"
-        "str r6, [sp, #4]\n"
+        MCUGEN_ASM_MULTIPLIERS3
+        MCUGEN_ASM_SCALE3
+        MCUGEN_ASM_SATURATE3("ssat", "8")
+        MCUGEN_ASM_STORE3("strb", "1")
         "2:\n\t"
-        "ldr r1, [sp, #12]\n\t"
-        "ldr r5, [sp, #20]\n\t"
-        "cmp r0, r5\n\t"
-        "beq.w 4f\n\t"
-        "ldr r6, [sp, #16]\n\t"
-        "ldr.w r8, [r0, #4]\n\t"
-        "ldr.w r9, [r0, #8]\n\t"
-        "ldr.w r7, [r0], #12\n\t"
-        "mov r11, r8\n\t"
-        "mov r12, r9\n\t"
-        "mov r10, r7\n\t"
-        "bx r6\n\t"
+        MCUGEN_ASM_NEXT3("4f")
 
         ".balign 4\n"
         "3:\n\t"
@@ -177,35 +132,12 @@ MCUGEN_SHARED void mcugen_matmul_s8_dsp(const struct mcugen_matmul_s8_dsp *m)
         ".endr\n\t"
         "cmp r1, lr\n\t"
         "bne.w 3b\n\t"
-        "ldr.n r3, [r0, #4]\n\t"
-        "ldr.w r2, [r0], #8\n\t"
-        "ldr r5, [sp, #0]\n\t"
-        "ldr r6, [sp, #4]\n\t"
-        "ldr r1, [sp, #8]\n\t"
-        "smmlar r7, r7, r2, r5\n\t"
-        "smmlar r8, r8, r3, r5\n\t"
-        "smmlar r10, r10, r2, r5\n\t"
-        "smmlar r11, r11, r3, r5\n\t"
-        "ssat r7, #8, r7\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "strb r10, [r6, r1]\n\t"
-        "strb r7, [r6], #1\n\t"
-        "strb r11, [r6, r1]\n\t"
-        "strb r8, [r6], #1\n\t"
-        "str r6, [sp, #4]\n"
+        MCUGEN_ASM_MULTIPLIERS2
+        MCUGEN_ASM_SCALE2
+        MCUGEN_ASM_SATURATE2("ssat", "8")
+        MCUGEN_ASM_STORE2("strb", "1")
         "4:\n\t"
-        "ldr r1, [sp, #12]\n\t"
-        "ldr r5, [sp, #28]\n\t"
-        "cmp r0, r5\n\t"
-        "beq.w 5f\n\t"
-        "ldr r6, [sp, #24]\n\t"
-        "ldr.w r8, [r0, #4]\n\t"
-        "ldr.w r7, [r0], #8\n\t"
-        "mov r11, r8\n\t"
-        "mov r10, r7\n\t"
-        "bx r6\n"
+        MCUGEN_ASM_NEXT2("5f")
         "5:\n\t"
         "ldr r2, [sp, #4]\n\t"
         "ldr r3, [sp, #8]\n\t"

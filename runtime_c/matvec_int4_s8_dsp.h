@@ -18,6 +18,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "mcugen.h"
 #include "simd.h"
 
@@ -94,18 +95,7 @@ MCUGEN_SHARED void mcugen_matvec_int4_s8_dsp(const struct mcugen_matvec_int4_s8_
         "ldr r6, [sp, #4]\n\t"
         "ldr r7, [sp, #16]\n\t"
         "ldm r0!, {r2-r5}\n\t"
-        "smmlar r8, r8, r2, r6\n\t"
-        "smmlar r9, r9, r3, r6\n\t"
-        "smmlar r10, r10, r4, r6\n\t"
-        "smmlar r11, r11, r5, r6\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r9, #8, r9\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "strb r8, [r7], #1\n\t"
-        "strb r9, [r7], #1\n\t"
-        "strb r10, [r7], #1\n\t"
-        "strb r11, [r7], #1\n\t"
+        MCUGEN_ASM_REQUANTIZE4("r7")
         "str r7, [sp, #16]\n"
         "2:\n\t"
         "ldr r1, [sp, #0]\n\t"

@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include "blocks_asm_dsp.h"
 #include "mcugen.h"
 #include "simd.h"
 #include "words24.h"
@@ -38,9 +39,6 @@ struct mcugen_matvec_s8_dsp {
 };
 
 #if MCUGEN_HAVE_DSP
-
-#define MCUGEN_TEXT2(x) #x
-#define MCUGEN_TEXT(x) MCUGEN_TEXT2(x)
 
 /* r0 weights, r1 column, r2-r5 weight words, r6 X, r7 Y, r8-r11 accumulators, r12 end of the column, lr out.
  * Stack: 0 column, 4 zero point, 8 entry of the 4-channel loop, 12 its last block's end, 16 entry of the 1-channel
@@ -67,12 +65,7 @@ MCUGEN_SHARED void mcugen_matvec_s8_dsp(const struct mcugen_matvec_s8_dsp *m)
         "add r2, r4, r2, lsl #6\n\t"
         "orr r2, r2, #1\n\t"
         "str r2, [sp, #8]\n\t"
-        "and r2, r6, #(" MCUGEN_TEXT(MCUGEN_MATVEC_UNROLL1) " - 1)\n\t"
-        "mov r3, #22\n\t"
-        "adr.w r4, 3f\n\t"
-        "mla r2, r2, r3, r4\n\t"
-        "orr r2, r2, #1\n\t"
-        "str r2, [sp, #16]\n\t"
+        MCUGEN_ASM_ENTRY("3f", MCUGEN_MATVEC_UNROLL1, "22", "r6", "16")
         "b.w 2f\n\t"
 
         ".balign 4\n"
@@ -99,46 +92,10 @@ MCUGEN_SHARED void mcugen_matvec_s8_dsp(const struct mcugen_matvec_s8_dsp *m)
         ".endr\n\t"
         "cmp r1, r12\n\t"
         "bne.w 1b\n\t"
-        "ldr.n r3, [r0, #4]\n\t"
-        "ldr.n r4, [r0, #8]\n\t"
-        "ldr.w r2, [r0], #12\n\t"
-        "ldr r6, [sp, #4]\n\t"
-        "uxtb r5, r4\n\t"
-        "lsls r5, r5, #16\n\t"
-        "bfi r5, r3, #8, #8\n\t"
-        "bfi r5, r2, #0, #8\n\t"
-        "lsrs r2, r2, #8\n\t"
-        "lsrs r3, r3, #8\n\t"
-        "lsrs r4, r4, #8\n\t"
-        "bic r8, r8, #255\n\t"
-        "bic r9, r9, #255\n\t"
-        "bic r10, r10, #255\n\t"
-        "bic r11, r11, #255\n\t"
-        "smmlar r8, r8, r2, r6\n\t"
-        "smmlar r9, r9, r3, r6\n\t"
-        "smmlar r10, r10, r4, r6\n\t"
-        "smmlar r11, r11, r5, r6\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ssat r9, #8, r9\n\t"
-        "ssat r10, #8, r10\n\t"
-        "ssat r11, #8, r11\n\t"
-        "strb r8, [lr], #1\n\t"
-        "strb r9, [lr], #1\n\t"
-        "strb r10, [lr], #1\n\t"
-        "strb r11, [lr], #1\n"
+        MCUGEN_ASM_MULTIPLIERS4_24
+        MCUGEN_ASM_REQUANTIZE4("lr")
         "2:\n\t"
-        "ldr r1, [sp, #0]\n\t"
-        "ldr r6, [sp, #12]\n\t"
-        "cmp r0, r6\n\t"
-        "beq.n 4f\n\t"
-        "ldr r7, [sp, #8]\n\t"
-        "ldr.w r9, [r0, #4]\n\t"
-        "ldr.w r10, [r0, #8]\n\t"
-        "ldr.w r8, [r0], #12\n\t"
-        "lsl r11, r10, #24\n\t"
-        "bfi r11, r9, #16, #8\n\t"
-        "bfi r11, r8, #8, #8\n\t"
-        "bx r7\n\t"
+        MCUGEN_ASM_NEXT4_24("4f")
 
         ".balign 4\n"
         "3:\n\t"
@@ -158,13 +115,7 @@ MCUGEN_SHARED void mcugen_matvec_s8_dsp(const struct mcugen_matvec_s8_dsp *m)
         "ssat r8, #8, r8\n\t"
         "strb r8, [lr], #1\n"
         "4:\n\t"
-        "ldr r1, [sp, #0]\n\t"
-        "ldr r6, [sp, #20]\n\t"
-        "cmp r0, r6\n\t"
-        "beq.n 5f\n\t"
-        "ldr r7, [sp, #16]\n\t"
-        "ldr.w r8, [r0], #4\n\t"
-        "bx r7\n"
+        MCUGEN_ASM_NEXT1("5f")
         "5:\n\t"
         "add sp, sp, #28\n\t"
         "pop {r4-r11, lr}\n\t"
