@@ -138,14 +138,17 @@ def test_integers_are_close(name: str) -> None:
 def test_operator_on_host(name: str, mode: str, tmp_path: Path) -> None:
     package, samples = build(name, mode, tmp_path)
     vectors = vectors_of(package, samples)
-    with host(package, flags=STRICT, defines=("MCUGEN_EMULATE_DSP=1",), sanitize=True) as model:
+    # one conversion by the plain kernels, all else by those for the DSP instructions, emulated
+    defines = () if mode == "int16 to int8" else ("MCUGEN_EMULATE_DSP=1",)
+    with host(package, flags=STRICT, defines=defines, sanitize=True) as model:
         assert verify_package(package, model, vectors).outputs_compared > 0
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_operator_on_emulated_core(name: str, tmp_path: Path) -> None:
+    """The plain kernels on a core that has no unaligned accesses; tests/kernels runs the others on theirs."""
     package, samples = build(name, "int16", tmp_path)
-    target = load_target("cortex-m").on_cpu(load_target("cortex-m4"))
+    target = load_target("cortex-m").on_cpu(load_target("cortex-m0"))
     assert target.unicorn is not None
     interface = package.interface
     program = link_bench(
