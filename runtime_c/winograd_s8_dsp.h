@@ -136,94 +136,98 @@ MCUGEN_SHARED void mcugen_winograd_input_s8_dsp(const int8_t *in, int32_t row_st
         : "cc", "memory");
 }
 
-/* A^T (...) A and requantization of four output channels of two tiles.
+/* A^T (...) A and requantization of four output channels of two tiles to outputs of `size` bytes, by `store` (strb or strh).
  * r0 sums, r1-r4 a column of them, r5-r8 outputs, r9 bias, r10 multiplier, r11 zero point, r12 out, lr row step.
- * Stack: 0 requantization, 4 channels left, 8 out, 12 pixel step. */
+ * Stack: 0 requantization, 4 channels left, 8 out, 12 pixel step; loaded into r0-r6 are sums, requantization, zero point, pixel
+ * step, row step, channels, out. */
+#define MCUGEN_ASM_WINOGRAD_OUTPUT(bits, store, size)                                                                  \
+    ".macro mcugen_sums_column at\n\t"                                                                                 \
+    "ldr r1, [r0, #\\at]\n\t"                                                                                          \
+    "ldr r2, [r0, #\\at + 128]\n\t"                                                                                    \
+    "ldr r3, [r0, #\\at + 256]\n\t"                                                                                    \
+    "ldr r4, [r0, #\\at + 384]\n\t"                                                                                    \
+    ".endm\n\t"                                                                                                        \
+    ".macro mcugen_tile at\n\t"                                                                                        \
+    "mcugen_sums_column \\at\n\t"                                                                                      \
+    "add r5, r9, r1\n\t"                                                                                               \
+    "add r7, r9, r2\n\t"                                                                                               \
+    "add r5, r5, r2\n\t"                                                                                               \
+    "sub r7, r7, r3\n\t"                                                                                               \
+    "add r5, r5, r3\n\t"                                                                                               \
+    "sub r7, r7, r4\n\t"                                                                                               \
+    "mcugen_sums_column \\at + 32\n\t"                                                                                 \
+    "add r1, r1, r2\n\t"                                                                                               \
+    "sub r2, r2, r3\n\t"                                                                                               \
+    "add r1, r1, r3\n\t"                                                                                               \
+    "sub r2, r2, r4\n\t"                                                                                               \
+    "add r5, r5, r1\n\t"                                                                                               \
+    "add r6, r9, r1\n\t"                                                                                               \
+    "add r7, r7, r2\n\t"                                                                                               \
+    "add r8, r9, r2\n\t"                                                                                               \
+    "mcugen_sums_column \\at + 64\n\t"                                                                                 \
+    "add r1, r1, r2\n\t"                                                                                               \
+    "sub r2, r2, r3\n\t"                                                                                               \
+    "add r1, r1, r3\n\t"                                                                                               \
+    "sub r2, r2, r4\n\t"                                                                                               \
+    "add r5, r5, r1\n\t"                                                                                               \
+    "sub r6, r6, r1\n\t"                                                                                               \
+    "add r7, r7, r2\n\t"                                                                                               \
+    "sub r8, r8, r2\n\t"                                                                                               \
+    "mcugen_sums_column \\at + 96\n\t"                                                                                 \
+    "sub r6, r6, r1\n\t"                                                                                               \
+    "sub r8, r8, r2\n\t"                                                                                               \
+    "sub r6, r6, r2\n\t"                                                                                               \
+    "add r8, r8, r3\n\t"                                                                                               \
+    "sub r6, r6, r3\n\t"                                                                                               \
+    "add r8, r8, r4\n\t"                                                                                               \
+    "smmlar r5, r5, r10, r11\n\t"                                                                                      \
+    "smmlar r6, r6, r10, r11\n\t"                                                                                      \
+    "smmlar r7, r7, r10, r11\n\t"                                                                                      \
+    "smmlar r8, r8, r10, r11\n\t"                                                                                      \
+    "ssat r5, #" bits ", r5\n\t"                                                                                       \
+    "ssat r6, #" bits ", r6\n\t"                                                                                       \
+    "ssat r7, #" bits ", r7\n\t"                                                                                       \
+    "ssat r8, #" bits ", r8\n\t"                                                                                       \
+    "ldr r1, [sp, #12]\n\t"                                                                                            \
+    store " r5, [r12]\n\t"                                                                                             \
+    store " r7, [r12, lr]\n\t"                                                                                         \
+    "add r12, r12, r1\n\t"                                                                                             \
+    store " r6, [r12]\n\t"                                                                                             \
+    store " r8, [r12, lr]\n\t"                                                                                         \
+    "add r12, r12, r1\n\t"                                                                                             \
+    ".endm\n\t"                                                                                                        \
+    "push {r4-r11, lr}\n\t"                                                                                            \
+    "sub sp, sp, #20\n\t"                                                                                              \
+    "ldm r0, {r0-r6}\n\t"                                                                                              \
+    "mov r11, r2\n\t"                                                                                                  \
+    "str r3, [sp, #12]\n\t"                                                                                            \
+    "mov lr, r4\n"                                                                                                     \
+    "1:\n\t"                                                                                                           \
+    "str r5, [sp, #4]\n\t"                                                                                             \
+    "str r6, [sp, #8]\n\t"                                                                                             \
+    "ldr r10, [r1, #16]\n\t"                                                                                           \
+    "ldr r9, [r1], #4\n\t"                                                                                             \
+    "str r1, [sp, #0]\n\t"                                                                                             \
+    "mov r12, r6\n\t"                                                                                                  \
+    "mcugen_tile 0\n\t"                                                                                                \
+    "mcugen_tile 4\n\t"                                                                                                \
+    "ldr r1, [sp, #0]\n\t"                                                                                             \
+    "ldr r5, [sp, #4]\n\t"                                                                                             \
+    "ldr r6, [sp, #8]\n\t"                                                                                             \
+    "add r0, r0, #8\n\t"                                                                                               \
+    "add r6, r6, #" size "\n\t"                                                                                        \
+    "subs r5, r5, #1\n\t"                                                                                              \
+    "bne.w 1b\n\t"                                                                                                     \
+    "add sp, sp, #20\n\t"                                                                                              \
+    "pop {r4-r11, lr}\n\t"                                                                                             \
+    ".purgem mcugen_tile\n\t"                                                                                          \
+    ".purgem mcugen_sums_column\n\t"
+
 MCUGEN_SHARED void mcugen_winograd_output_s8_dsp(const struct mcugen_winograd_output_s8_dsp *output)
 {
     register const struct mcugen_winograd_output_s8_dsp *p __asm__("r0") = output;
     __asm__ volatile(
-        ".macro mcugen_sums_column at\n\t"
-        "ldr r1, [r0, #\\at]\n\t"
-        "ldr r2, [r0, #\\at + 128]\n\t"
-        "ldr r3, [r0, #\\at + 256]\n\t"
-        "ldr r4, [r0, #\\at + 384]\n\t"
-        ".endm\n\t"
-        ".macro mcugen_tile at\n\t"
-        "mcugen_sums_column \\at\n\t"
-        "add r5, r9, r1\n\t"
-        "add r7, r9, r2\n\t"
-        "add r5, r5, r2\n\t"
-        "sub r7, r7, r3\n\t"
-        "add r5, r5, r3\n\t"
-        "sub r7, r7, r4\n\t"
-        "mcugen_sums_column \\at + 32\n\t"
-        "add r1, r1, r2\n\t"
-        "sub r2, r2, r3\n\t"
-        "add r1, r1, r3\n\t"
-        "sub r2, r2, r4\n\t"
-        "add r5, r5, r1\n\t"
-        "add r6, r9, r1\n\t"
-        "add r7, r7, r2\n\t"
-        "add r8, r9, r2\n\t"
-        "mcugen_sums_column \\at + 64\n\t"
-        "add r1, r1, r2\n\t"
-        "sub r2, r2, r3\n\t"
-        "add r1, r1, r3\n\t"
-        "sub r2, r2, r4\n\t"
-        "add r5, r5, r1\n\t"
-        "sub r6, r6, r1\n\t"
-        "add r7, r7, r2\n\t"
-        "sub r8, r8, r2\n\t"
-        "mcugen_sums_column \\at + 96\n\t"
-        "sub r6, r6, r1\n\t"
-        "sub r8, r8, r2\n\t"
-        "sub r6, r6, r2\n\t"
-        "add r8, r8, r3\n\t"
-        "sub r6, r6, r3\n\t"
-        "add r8, r8, r4\n\t"
-        "smmlar r5, r5, r10, r11\n\t"
-        "smmlar r6, r6, r10, r11\n\t"
-        "smmlar r7, r7, r10, r11\n\t"
-        "smmlar r8, r8, r10, r11\n\t"
-        "ssat r5, #8, r5\n\t"
-        "ssat r6, #8, r6\n\t"
-        "ssat r7, #8, r7\n\t"
-        "ssat r8, #8, r8\n\t"
-        "ldr r1, [sp, #12]\n\t"
-        "strb r5, [r12]\n\t"
-        "strb r7, [r12, lr]\n\t"
-        "add r12, r12, r1\n\t"
-        "strb r6, [r12]\n\t"
-        "strb r8, [r12, lr]\n\t"
-        "add r12, r12, r1\n\t"
-        ".endm\n\t"
-        "push {r4-r11, lr}\n\t"
-        "sub sp, sp, #20\n\t"
-        "ldm r0, {r0-r6}\n\t" /* sums, requantization, zero point, pixel step, row step, channels, out */
-        "mov r11, r2\n\t"
-        "str r3, [sp, #12]\n\t"
-        "mov lr, r4\n"
-        "1:\n\t"
-        "str r5, [sp, #4]\n\t"
-        "str r6, [sp, #8]\n\t"
-        "ldr r10, [r1, #16]\n\t"
-        "ldr r9, [r1], #4\n\t"
-        "str r1, [sp, #0]\n\t"
-        "mov r12, r6\n\t"
-        "mcugen_tile 0\n\t"
-        "mcugen_tile 4\n\t"
-        "ldr r1, [sp, #0]\n\t"
-        "ldr r5, [sp, #4]\n\t"
-        "ldr r6, [sp, #8]\n\t"
-        "add r0, r0, #8\n\t"
-        "add r6, r6, #1\n\t"
-        "subs r5, r5, #1\n\t"
-        "bne.w 1b\n\t"
-        "add sp, sp, #20\n\t"
-        "pop {r4-r11, lr}\n\t"
-        ".purgem mcugen_tile\n\t"
-        ".purgem mcugen_sums_column\n\t"
+        MCUGEN_ASM_WINOGRAD_OUTPUT("8", "strb", "1")
         : "+r"(p)
         :
         : "r1", "r2", "r3", "r12", "cc", "memory");
@@ -380,6 +384,31 @@ MCUGEN_SHARED void mcugen_winograd_input_s8_dsp(const int8_t *in, int32_t row_st
     }
 }
 
+/* A^T (...) A of one tile: y[0] y[1] its upper row, y[2] y[3] its lower. */
+static MCUGEN_INLINE void mcugen_winograd_tile(const int32_t *m, uint32_t bias, uint32_t *y)
+{
+    uint32_t y00 = bias;
+    uint32_t y01 = bias;
+    uint32_t y10 = bias;
+    uint32_t y11 = bias;
+    for (int32_t x = 0; x < 4; ++x) {
+        const uint32_t m0 = (uint32_t)m[8 * x];
+        const uint32_t m1 = (uint32_t)m[8 * x + 32];
+        const uint32_t m2 = (uint32_t)m[8 * x + 64];
+        const uint32_t m3 = (uint32_t)m[8 * x + 96];
+        const uint32_t s0 = m0 + m1 + m2;
+        const uint32_t s1 = m1 - m2 - m3;
+        y00 += x < 3 ? s0 : 0u;
+        y10 += x < 3 ? s1 : 0u;
+        y01 += x == 1 ? s0 : (x > 1 ? 0u - s0 : 0u);
+        y11 += x == 1 ? s1 : (x > 1 ? 0u - s1 : 0u);
+    }
+    y[0] = y00;
+    y[1] = y01;
+    y[2] = y10;
+    y[3] = y11;
+}
+
 MCUGEN_SHARED void mcugen_winograd_output_s8_dsp(const struct mcugen_winograd_output_s8_dsp *p)
 {
     const int32_t zero_point = p->out_zero_point;
@@ -389,27 +418,13 @@ MCUGEN_SHARED void mcugen_winograd_output_s8_dsp(const struct mcugen_winograd_ou
         for (int32_t tile = 0; tile < 2; ++tile) {
             const int32_t *m = p->sums + 2 * k + tile;
             int8_t *out = p->out + 2 * tile * p->pixel_step + k;
-            uint32_t y00 = bias;
-            uint32_t y01 = bias;
-            uint32_t y10 = bias;
-            uint32_t y11 = bias;
-            for (int32_t x = 0; x < 4; ++x) {
-                const uint32_t m0 = (uint32_t)m[8 * x];
-                const uint32_t m1 = (uint32_t)m[8 * x + 32];
-                const uint32_t m2 = (uint32_t)m[8 * x + 64];
-                const uint32_t m3 = (uint32_t)m[8 * x + 96];
-                const uint32_t s0 = m0 + m1 + m2;
-                const uint32_t s1 = m1 - m2 - m3;
-                y00 += x < 3 ? s0 : 0u;
-                y10 += x < 3 ? s1 : 0u;
-                y01 += x == 1 ? s0 : (x > 1 ? 0u - s0 : 0u);
-                y11 += x == 1 ? s1 : (x > 1 ? 0u - s1 : 0u);
-            }
-            out[0] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y00, multiplier, zero_point));
-            out[p->pixel_step] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y01, multiplier, zero_point));
+            uint32_t y[4];
+            mcugen_winograd_tile(m, bias, y);
+            out[0] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y[0], multiplier, zero_point));
+            out[p->pixel_step] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y[1], multiplier, zero_point));
             out += p->row_step;
-            out[0] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y10, multiplier, zero_point));
-            out[p->pixel_step] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y11, multiplier, zero_point));
+            out[0] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y[2], multiplier, zero_point));
+            out[p->pixel_step] = (int8_t)mcugen_ssat8(mcugen_smmlar((int32_t)y[3], multiplier, zero_point));
         }
     }
 }
