@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.graph import Graph, Node, QuantParams
+from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import reshaped
-from mcugen.ops.int16 import element_bytes, place_distance
-from mcugen.ops.operator import Importer, Operator, QuantContext, RowWindow, image_rows
+from mcugen.ops.int16 import any_wide, element_bytes, place_distance
+from mcugen.ops.operator import Importer, Operator, QuantContext, RowWindow, Spec, image_rows
 from mcugen.ops.refusal import refusal
+from mcugen.program import KernelCall
 
 Array = npt.NDArray[Any]
 
@@ -30,6 +31,9 @@ class BinaryOperator(Operator):
 
     int16_inputs: ClassVar[bool] = True
     int16_output: ClassVar[bool] = True
+
+    def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
+        return [Spec(broadcast_shape(inputs[0].shape, inputs[1].shape))]
 
     def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
         """None where an operand is broadcast along the rows, or a constant varies along them."""
@@ -80,16 +84,35 @@ def quant_params_int16(data: Array) -> QuantParams:
     return QuantParams.per_tensor(float(np.abs(data).max(initial=0)) / 32767 or 1.0, 0, "int16")
 
 
+def binary_call(
+    node: Node, graph: Graph, fields: Sequence[str], *, cycles_per_value: float, code_bytes: int
+) -> KernelCall:
+    """The portable kernel `mcugen_OP_s8`, or `mcugen_OP_s16` where a tensor is int16; `OP_constant` with a constant operand.
+
+    `fields` are the node's integer attributes that it reads.
+    """
+    shapes = [graph.tensors[name].shape for name in node.inputs[:2]]
+    out = graph.tensors[node.outputs[0]]
+    wide, constant = any_wide(node, graph), graph.is_constant(node.inputs[1])
+    suffix = "s16" if wide else "s8"
+    params = {field: int(node.attrs[field]) for field in fields} | broadcast_params(node, *shapes)
+    constants = {"operand": graph.constant(node.inputs[1]).astype(np.int16 if wide else np.int8)} if constant else {}
+    return KernelCall(
+        f"mcugen_{node.op}_constant_{suffix}" if constant else f"mcugen_{node.op}_{suffix}",
+        (f"{node.op}_{suffix}.h",),
+        wide_params(node, graph) | params if wide else params,
+        constants,
+        overlap=wide_overlap(node, graph) if wide else in_place(out.shape, shapes[:1] if constant else shapes),
+        cycles=out.size * cycles_per_value,
+        code_bytes=code_bytes,
+    )
+
+
 def wide_params(node: Node, graph: Graph) -> dict[str, int]:
     """`in1_bytes`, `in2_bytes` (of an operand that is no constant) and `out_bytes` of the kernels for int16."""
     reads = [name for name in node.inputs[:2] if not graph.is_constant(name)]
     params = {f"in{i + 1}_bytes": element_bytes(graph.tensors[name]) for i, name in enumerate(reads)}
     return params | {"out_bytes": element_bytes(graph.tensors[node.outputs[0]])}
-
-
-def wide_constant(node: Node, graph: Graph) -> dict[str, Array]:
-    """The constant operand, if there is one, as those kernels read it."""
-    return {"operand": graph.constant(node.inputs[1]).astype(np.int16)} if graph.is_constant(node.inputs[1]) else {}
 
 
 def wide_overlap(node: Node, graph: Graph) -> dict[int, int]:

@@ -10,27 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier, requantize_output
-from mcugen.graph import Graph, Node, Tensor
+from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
 from mcugen.ops.affine import affine_operand, emit_affine
-from mcugen.ops.binary import (
-    BinaryOperator,
-    broadcast_params,
-    broadcast_shape,
-    constant_case,
-    import_operands,
-    in_place,
-    quantize_operands,
-    wide_constant,
-    wide_overlap,
-    wide_params,
-)
+from mcugen.ops.binary import BinaryOperator, binary_call, constant_case, import_operands, quantize_operands
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.importing import onnx_type
 from mcugen.ops.int16 import any_wide
-from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, Spec, apply_clip, output_attrs
+from mcugen.ops.operator import Case, Importer, Lowering, QuantContext, apply_clip, output_attrs
 from mcugen.ops.refusal import refusal
-from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
     from mcugen.targets import Target
@@ -72,9 +60,6 @@ class Mul(BinaryOperator):
             second = importer.emit("table", [second], function="Reciprocal")
         return [importer.emit("mul", [first, second])]
 
-    def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
-        return [Spec(broadcast_shape(inputs[0].shape, inputs[1].shape))]
-
     def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         return [apply_clip(node, inputs[0] * inputs[1])]
 
@@ -110,35 +95,10 @@ class Mul(BinaryOperator):
         return [requantize_output(acc, multiplier, shift, a)]
 
     def lower(self, node: Node, graph: Graph, target: Target) -> list[Lowering]:
-        shapes = [graph.tensors[name].shape for name in node.inputs[:2]]
-        out = graph.tensors[node.outputs[0]]
-        constant = graph.is_constant(node.inputs[1])
-        if any_wide(node, graph):
-            return [self._lower_wide(node, graph)]
-        call = KernelCall(
-            "mcugen_mul_constant_s8" if constant else "mcugen_mul_s8",
-            ("mul_s8.h",),
-            {field: int(node.attrs[field]) for field in FIELDS} | broadcast_params(node, *shapes),
-            {"operand": graph.constant(node.inputs[1])} if constant else {},
-            overlap=in_place(out.shape, shapes[:1] if constant else shapes),
-            cycles=out.size * 14.0,
-            code_bytes=90,
-        )
-        return [Lowering((call,)), *(Lowering((c,)) for c in variants(self.name, call, target))]
-
-    def _lower_wide(self, node: Node, graph: Graph) -> Lowering:
-        shapes = [graph.tensors[name].shape for name in node.inputs[:2]]
-        fields = {field: int(node.attrs[field]) for field in FIELDS}
-        call = KernelCall(
-            "mcugen_mul_constant_s16" if graph.is_constant(node.inputs[1]) else "mcugen_mul_s16",
-            ("mul_s16.h",),
-            wide_params(node, graph) | fields | broadcast_params(node, *shapes),
-            wide_constant(node, graph),
-            overlap=wide_overlap(node, graph),
-            cycles=graph.tensors[node.outputs[0]].size * 16.0,
-            code_bytes=100,
-        )
-        return Lowering((call,))
+        wide = any_wide(node, graph)
+        cycles, code_bytes = (16.0, 100) if wide else (14.0, 90)
+        call = binary_call(node, graph, FIELDS, cycles_per_value=cycles, code_bytes=code_bytes)
+        return [Lowering((call,)), *(Lowering((c,)) for c in (() if wide else variants(self.name, call, target)))]
 
     def cases(self) -> Iterator[Case]:
         shapes: list[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
