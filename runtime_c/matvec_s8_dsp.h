@@ -130,10 +130,7 @@ static MCUGEN_INLINE const uint32_t *mcugen_matvec_block_s8_dsp(const uint32_t *
                                                                 int32_t steps, int32_t zero_point, int8_t *out)
 {
     int32_t acc[4];
-    const int32_t words = rows == 4 ? 3 : 1;
-    for (int32_t r = 0; r < rows; ++r) {
-        acc[r] = (int32_t)(r < 3 ? w[r] : mcugen_number24(w, 3) << 8);
-    }
+    const int32_t words = mcugen_initial24(w, rows, acc);
     w += words;
     for (int32_t i = 0; i < steps; ++i) {
         for (int32_t r = 0; r < rows; ++r) {
@@ -142,10 +139,7 @@ static MCUGEN_INLINE const uint32_t *mcugen_matvec_block_s8_dsp(const uint32_t *
         w += rows;
         column += 2;
     }
-    for (int32_t r = 0; r < rows; ++r) {
-        const uint32_t multiplier = rows == 4 ? mcugen_number24(w, r) : w[r];
-        out[r] = (int8_t)mcugen_ssat8(mcugen_smmlar(acc[r] & ~255, (int32_t)multiplier, zero_point));
-    }
+    mcugen_requantize24(w, rows, acc, zero_point, out);
     return w + words;
 }
 
