@@ -18,8 +18,8 @@ EVENT_CYCLES = 40.0
 """What a call for a block of rows costs beside its kernel."""
 EVERY_CORE = ("portable", "scalar")
 """Variants that run on all cores."""
-AT_ANY_ADDRESS = ("portable", "dsp")
-"""Variants whose operands need no alignment: they load bytes, or run on cores whose loads take any address."""
+ALIGNED = ("scalar", "mve")
+"""Variants whose operands must be aligned: the others load bytes, or run on cores whose loads take any address."""
 
 BLOCK_ROWS = (1, 2, 4)
 """Numbers of rows that a call may make."""
@@ -62,21 +62,25 @@ def row_alternatives(node: Node, graph: Graph, target: Target) -> list[Choice]:
         return []
     found: list[Choice] = []
     height = graph.tensors[node.outputs[0]].shape[1]
-    target = _for_rows(node, graph, target)
+    every_core = EVERY_CORE
+    if not _rows_are_aligned(node, graph, target):
+        target = replace(target, variants=_at_any_address(target.variants))
+        every_core = _at_any_address(EVERY_CORE)
     for rows in (rows for rows in BLOCK_ROWS if height % rows == 0):
         small, block = row_block(node, graph, window, rows)
         whole = [one for one in _undominated(_lower(small, block, target)) if len(one.calls) == 1]
-        made = [_choice(small, block, target, one) for one in whole]
+        made = [_choice(small, block, target, one, every_core=every_core) for one in whole]
         found += [replace(choice, node=node, rows=rows, repeats=height // rows) for choice in made]
     return found
 
 
-def _for_rows(node: Node, graph: Graph, target: Target) -> Target:
-    """The target with those of its kernels that take rows wherever they lie."""
+def _rows_are_aligned(node: Node, graph: Graph, target: Target) -> bool:
     names = [name for name in (*node.inputs, *node.outputs) if not graph.is_constant(name)]
-    if all(row_bytes(graph.tensors[name]) % target.alignment == 0 for name in names):
-        return target
-    return replace(target, variants=tuple(variant for variant in target.variants if variant in AT_ANY_ADDRESS))
+    return all(row_bytes(graph.tensors[name]) % target.alignment == 0 for name in names)
+
+
+def _at_any_address(variants: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(variant for variant in variants if variant not in ALIGNED)
 
 
 def _lower(node: Node, graph: Graph, target: Target) -> list[Lowering]:
@@ -109,11 +113,12 @@ def _figures(lowering: Lowering) -> tuple[float, ...]:
     return (lowering.cycles, lowering.flash, lowering.scratch, *distances)
 
 
-def _choice(node: Node, graph: Graph, target: Target, lowering: Lowering) -> Choice:
+def _choice(
+    node: Node, graph: Graph, target: Target, lowering: Lowering, *, every_core: tuple[str, ...] = EVERY_CORE
+) -> Choice:
     if lowering.view or not target.generic:
         return Choice(node, lowering, (("", lowering),), _need(node, graph, [lowering]))
     branches: list[tuple[str, Lowering]] = []
-    every_core = tuple(variant for variant in EVERY_CORE if variant in target.variants)
     for i, (condition, variant) in enumerate(FEATURES):
         if variant in target.variants:
             better = [name for _, name in FEATURES[:i]]
