@@ -44,6 +44,16 @@ def depthwise_cycles(layer: ConvLayer, columns: int) -> float:
     return (layer.out_h + 1) // 2 * (layer.in_c * strip + layer.out_c * rows)
 
 
+def depthwise_place_cycles(layer: ConvLayer, columns: int) -> float:
+    """The whole of `mcugen_depthwise_conv2d_place_s8_scalar` with strips of `columns` columns."""
+    taps = layer.kernel_h * layer.kernel_w
+    pairs = (taps + 1) // 2
+    strip = layer.kernel_h * (90 + 17.3 * columns)
+    rows = 60 + layer.out_w * (65 + 12 * pairs + 3 * -(-pairs // 5))
+    channel = 40 + 10 * taps + (layer.out_h + 1) // 2 * (strip + rows) + 8.5 * layer.out_h * layer.out_w
+    return layer.out_c * channel
+
+
 def int4_cycles(layer: ConvLayer, *, grouped: bool, point: bool) -> float:
     """The whole of `mcugen_conv2d_int4_s8_scalar`."""
     depth, pixels = layer.depth, layer.out_h * layer.out_w

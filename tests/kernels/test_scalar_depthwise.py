@@ -1,4 +1,4 @@
-"""The depthwise kernel for cores without packed arithmetic against the reference, on the host and on emulated cores."""
+"""The depthwise kernels for cores without packed arithmetic against the reference, on the host and on emulated cores."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from reference import random_input
 from riscv import run_on_riscv
 from running import Case, device_compilers, run_on_device, run_on_host
 
-from mcugen.kernels.depthwise_conv2d_scalar import candidates
+from mcugen.kernels import depthwise_conv2d_place_scalar, depthwise_conv2d_scalar
 from mcugen.kernels.layer import ConvLayer
 from mcugen.targets import load_target
 
 SHAPES = [
     # height, width, kernel, stride, rows' dilation, padding (top, left, bottom, right), channels, channel multiplier
     (5, 6, (3, 3), (1, 1), 1, (1, 1, 1, 1), 5, 1),
+    (8, 3, (3, 3), (1, 1), 1, (2, 0, 0, 2), 3, 1),
+    (7, 5, (5, 3), (1, 1), 2, (2, 1, 6, 1), 2, 1),
     (6, 5, (3, 3), (2, 2), 1, (0, 0, 1, 1), 4, 1),
     (6, 5, (3, 3), (2, 1), 1, (1, 1, 1, 1), 3, 2),
     (7, 4, (5, 5), (1, 1), 1, (2, 2, 2, 2), 3, 1),
@@ -58,13 +60,20 @@ def layers(rng: np.random.Generator) -> Iterator[ConvLayer]:
 def cases() -> list[Case]:
     rng = np.random.default_rng(7)
     core = load_target("cortex-m0")
-    listed = []
+    listed: list[Case] = []
+    in_place = 0
     for layer in layers(rng):
         x = random_input(rng, layer)
-        for call in candidates(layer, core):
-            case = Case(call=call, inputs=(x,), expected=depthwise_reference(layer, x))
+        expected = depthwise_reference(layer, x)
+        for call in depthwise_conv2d_scalar.candidates(layer, core):
+            case = Case(call=call, inputs=(x,), expected=expected)
             listed += [case, dataclasses.replace(case, distance=call.overlap[0])]
-    assert len(listed) >= 2 * (len(SHAPES) + 8)
+        for call in depthwise_conv2d_place_scalar.candidates(layer, core):
+            case = Case(call=call, inputs=(x,), expected=expected)
+            listed += [case, dataclasses.replace(case, distance=0)]
+            in_place += 1
+    assert len(listed) >= 2 * (len(SHAPES) + 8 + in_place)
+    assert in_place >= 12
     return listed
 
 

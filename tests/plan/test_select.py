@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from mcugen.graph import Node
+from mcugen.ops.conv2d import conv_case
 from mcugen.ops.operator import Lowering
-from mcugen.plan.select import Choice, cheapest, shared_code, total_flash
+from mcugen.pipeline import quantize
+from mcugen.plan.select import Choice, alternatives, cheapest, shared_code, total_flash
 from mcugen.program import KernelCall
+from mcugen.targets import load_target
 
 
 def option(node: str, function: str, *, cycles: float, code: int, shared: dict[str, int] | None = None) -> Choice:
@@ -56,3 +63,16 @@ def test_two_blocks_for_one_purpose_become_one() -> None:
     chosen = cheapest(rows, 1.0)
     assert len(set(functions(chosen))) == 1
     assert total_flash(chosen) == 1200
+
+
+def test_a_generic_target_has_the_best_kernels_of_every_core() -> None:
+    for op, weights in (("conv2d", (8, 3, 3, 4)), ("conv2d", (8, 1, 1, 4)), ("depthwise_conv2d", (4, 3, 3, 1))):
+        float_graph = conv_case(op, "layer", (1, 8, 8, 4), weights, {"pads": (1, 1, 1, 1)} if weights[1] == 3 else {})
+        samples = np.random.default_rng(0).normal(size=(4, 1, 8, 8, 4)).astype(np.float32)
+        graph = quantize(float_graph, {float_graph.inputs[0]: samples}).graph
+        generic = cheapest(alternatives(graph, load_target("cortex-m")), 0.0)[0]
+        assert [condition for condition, _ in generic.branches] == ["MCUGEN_USE_DSP", ""]
+        for (_, lowering), core in zip(generic.branches, ("cortex-m4", "cortex-m0"), strict=True):
+            assert functions([replace(generic, lowering=lowering)]) == functions(
+                cheapest(alternatives(graph, load_target(core)), 0.0)
+            )
