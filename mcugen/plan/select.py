@@ -16,9 +16,9 @@ FEATURES = (("MCUGEN_USE_MVE", "mve"), ("MCUGEN_USE_DSP", "dsp"))
 """What a generic target's code asks of the C compiler, and the kernel variant that it allows; the best first."""
 EVENT_CYCLES = 40.0
 """What a call for a block of rows costs beside its kernel."""
-EVERY_CORE = ("portable", "scalar")
+EVERY_CORE: tuple[str, ...] = ("portable", "scalar")
 """Variants that run on all cores."""
-ALIGNED = ("scalar", "mve")
+ALIGNED: tuple[str, ...] = ("scalar", "mve")
 """Variants whose operands must be aligned: the others load bytes, or run on cores whose loads take any address."""
 
 BLOCK_ROWS = (1, 2, 4)
