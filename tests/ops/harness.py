@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.graph import Graph, Node, QuantParams
+from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.ops import operator
 from mcugen.ops.operator import Case, Lowering, QuantContext
 from mcugen.program import KernelCall
+from mcugen.quantize.calibration import fixed_inputs
 from mcugen.targets import load_target
 
 Array = npt.NDArray[np.generic]
@@ -39,6 +40,7 @@ C_TYPES = {
     "uint32": "uint32_t",
 }
 SAMPLES = 8
+WORDS = "__attribute__((aligned(4)))"
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,10 @@ def quantized(case: Case) -> QuantizedCase:
     activations: dict[str, QuantParams] = {}
     for name in graph.inputs:
         activations[name] = min_max(np.stack([run[name] for run in runs]))
+    activations |= fixed_inputs(graph)
     integer = replace(graph, nodes=[], tensors=dict(graph.tensors))
     for node in graph.nodes:
-        demand = operator(node.op).output_quant(node, graph)
-        for output in node.outputs:
+        for output, demand in zip(node.outputs, operator(node.op).output_quants(node, graph), strict=True):
             if demand == "same":
                 activations[output] = activations[node.inputs[0]]
             elif isinstance(demand, QuantParams):
@@ -92,10 +94,16 @@ def quantized(case: Case) -> QuantizedCase:
                 activations[output] = min_max(np.stack([run[output] for run in runs]))
         quantize_node(integer, node, graph, activations)
     for name, quant in activations.items():
-        integer.tensors[name] = replace(integer.tensors[name], dtype="int8", quant=quant)
+        shape = quant.held_shape(graph.tensors[name].shape)
+        integer.tensors[name] = Tensor(name, shape, quant.dtype, graph.tensors[name].data, quant)
     values = {name: activations[name].quantize(draw[0][name]) for name in graph.inputs}
-    seen = {name: activations[name].dequantize(q).astype(np.float32) for name, q in values.items()}
+    seen = {name: real(activations[name], q, graph.tensors[name].shape) for name, q in values.items()}
     return QuantizedCase(case.name, integer, reference(integer, values), evaluate(graph, seen))
+
+
+def real(quant: QuantParams, integers: Array, shape: tuple[int, ...]) -> Array:
+    """float32 values of one sample, in the shape that they have in the float graph."""
+    return quant.dequantize(integers).astype(np.float32).reshape(shape)
 
 
 def quantize_node(integer: Graph, node: Node, graph: Graph, activations: dict[str, QuantParams]) -> None:
@@ -152,11 +160,11 @@ class _Source:
         activations = [name for name in node.inputs if not case.graph.is_constant(name)]
         for i, name in enumerate(activations):
             room = max((call.over_read.get(i, 0) for call in calls), default=0)
-            self._array(f"in{number}_{i}", case.values[name], room=room, constant=not in_place)
+            self._array(f"in{number}_{i}", as_bytes(case.values[name]), room=room, constant=not in_place)
         for i, name in enumerate(node.outputs):
-            self._array(f"want{number}_{i}", case.values[name])
+            self._array(f"want{number}_{i}", as_bytes(case.values[name]))
             if not in_place:
-                self.lines.append(f"static int8_t out{number}_{i}[{case.values[name].size}];")
+                self.lines.append(f"static int8_t out{number}_{i}[{case.values[name].nbytes}] {WORDS};")
         sources = [f"in{number}_{i}" for i in range(len(activations))]
         targets = sources[:1] if in_place else [f"out{number}_{i}" for i in range(len(node.outputs))]
         body = [self._call(f"{number}_{k}", call, sources, targets) for k, call in enumerate(calls)]
@@ -165,7 +173,7 @@ class _Source:
         for i, name in enumerate(node.outputs):
             got = targets[i]
             label = f"{case.graph.name} {node.name}{' in place' if in_place else ''}"
-            body.append(f'compare("{label}", {got}, want{number}_{i}, {case.values[name].size});')
+            body.append(f'compare("{label}", {got}, want{number}_{i}, {case.values[name].nbytes});')
         self.lines.append(f"static void run{number}(void)\n{{\n    " + "\n    ".join(body) + "\n}")
 
     def _call(self, tag: str, call: KernelCall, sources: list[str], targets: list[str]) -> str:
@@ -185,7 +193,7 @@ class _Source:
         suffix = "u" if data.dtype.kind == "u" else ""
         texts = ", ".join(f"{v}{suffix}" if v != -(2**31) else "(-2147483647 - 1)" for v in data.reshape(-1).tolist())
         kind = "static const" if constant else "static"
-        self.lines.append(f"{kind} {C_TYPES[str(data.dtype)]} {name}[{data.size + room}] = {{{texts}}};")
+        self.lines.append(f"{kind} {C_TYPES[str(data.dtype)]} {name}[{data.size + room}] {WORDS} = {{{texts}}};")
 
     def text(self) -> str:
         head = "".join(f'#include "{header}"\n' for header in sorted(self.headers))
@@ -201,6 +209,11 @@ class _Source:
             + "\n".join(self.lines)
             + f"\nint main(void)\n{{\n{runs}    return 0;\n}}\n"
         )
+
+
+def as_bytes(integers: Array) -> Array:
+    """What kernels are given: the bytes of the integers, whatever their type."""
+    return np.ascontiguousarray(integers).reshape(-1).view(np.int8)
 
 
 def _offset(name: str, offsets: tuple[int, ...], index: int) -> str:
