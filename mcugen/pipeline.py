@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -316,10 +315,6 @@ def _vector_bytes(graph: Graph, integers: Mapping[str, Array]) -> bytes:
 
 def file_digest(path: str | Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="mcugen-")
 
 
 def with_notes(quantized: Quantized, notes: Sequence[str]) -> Quantized:

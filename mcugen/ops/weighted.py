@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier
 from mcugen.graph import Graph, Node, QuantParams
+from mcugen.ops import operator
 from mcugen.ops.operator import Operator, QuantContext, output_attrs
 
 Array = npt.NDArray[Any]
@@ -71,6 +72,11 @@ class WeightedOperator(Operator):
         attrs = {k: v for k, v in node.attrs.items() if k not in ("clip_min", "clip_max")}
         attrs |= {"in_zero_point": int(in_quant.zero_point), **output_attrs(node, out_quant)}
         return replace(node, inputs=node.inputs[:1], attrs=attrs), constants
+
+
+def has_weights(node: Node) -> bool:
+    """Whether the node is a convolution, depthwise or not, or a fully connected layer."""
+    return isinstance(operator(node.op), WeightedOperator)
 
 
 def float_bias(node: Node, graph: Graph) -> Array:

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, QuantParams
+from mcugen.ops.weighted import has_weights
 
 Array = npt.NDArray[np.float64]
 
-WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected")
-READS_WEIGHTED = (*WEIGHTED, "gru", "lstm", "rnn")
-"""Operators whose input is first multiplied by a matrix that is input 1, with its bias behind it."""
+RECURRENT = ("gru", "lstm", "rnn")
+"""Operators whose input, too, is first multiplied by a matrix that is input 1, with its bias behind it."""
 
 
 def fold_affine(graph: Graph) -> Graph:
@@ -28,7 +28,7 @@ def _step(graph: Graph, node: Node) -> bool:
     source = graph.producer(node.inputs[0]) if node.inputs else None
     if source is None or graph.read_counts()[source.outputs[0]] != 1 or "clip_min" in source.attrs:
         return False
-    if node.op == "affine" and _on_channels(graph, node) and source.op in (*WEIGHTED, "affine"):
+    if node.op == "affine" and _on_channels(graph, node) and (has_weights(source) or source.op == "affine"):
         if source.op == "affine" and not _on_channels(graph, source):
             return False
         if graph.tensors[source.inputs[1]].quant is not None and np.any(graph.constant(node.inputs[1]) <= 0):
@@ -36,7 +36,7 @@ def _step(graph: Graph, node: Node) -> bool:
         _fold_behind(graph, source, node)
         return True
     if (
-        node.op in READS_WEIGHTED
+        (has_weights(node) or node.op in RECURRENT)
         and source.op == "affine"
         and _on_channels(graph, source)
         and not any(node.attrs.get("pads", ()))

@@ -18,13 +18,13 @@ from mcugen.execute import is_batchable
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.operator import apply_clip
+from mcugen.ops.weighted import has_weights
 from mcugen.ops.window import pad_image, windows
 from mcugen.prune.groups import mixes_channels
 
 Array = npt.NDArray[Any]
 Values = list[dict[str, Array]]
 
-WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected")
 MOST_SAMPLES = 128
 CHUNK = 16
 SMALLEST_RIDGE = 1e-30
@@ -56,7 +56,7 @@ def match(
     for i, node in enumerate(before.nodes):
         new = after.nodes[place[node.outputs[0]]]
         wanted = [_evaluate(before, _unclipped(node), values) for values, _ in pairs]
-        if node.op in WEIGHTED:
+        if has_weights(node):
             mask = None if keep is None else keep[node.outputs[0]]
             targets = [arrays[0] if mask is None else arrays[0][..., mask] for arrays in wanted]
             new = _repair(result, new, [values for _, values in pairs], targets, reconstruct=reconstruct)

@@ -21,13 +21,12 @@ from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import clip_bounds
 from mcugen.ops.recurrent import RecurrentOperator
-from mcugen.ops.weighted import float_bias
+from mcugen.ops.weighted import float_bias, has_weights
 from mcugen.quantize.range_search import goal_tensors
 
 Array = npt.NDArray[Any]
 
 SAMPLES = 32
-LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
 STEADY = 4.0
 """Median over the channels of |mean| / deviation from which on a layer sees constants rather than data."""
 FAINT = 0.3
@@ -161,7 +160,7 @@ def _first_layers(graph: Graph, some: Mapping[str, Array], name: str) -> Iterato
     reached, found = {name}, []
     for node in graph.nodes:
         if node.inputs[0] in reached:
-            if node.op in LAYERS or isinstance(operator(node.op), RecurrentOperator):
+            if has_weights(node) or isinstance(operator(node.op), RecurrentOperator):
                 found.append(node)
             elif node.op == "affine" or isinstance(operator(node.op), MovementOperator):
                 reached.update(node.outputs)
@@ -197,7 +196,7 @@ def _run(graph: Graph, samples: Mapping[str, Array], name: str) -> Array:
 def _overdriven(graph: Graph, some: Mapping[str, Array]) -> bool:
     """Whether the outputs are large for logits, or an activation with an upper bound is mostly at it."""
     goals = goal_tensors(graph)
-    bounded = [n for n in graph.nodes if np.isfinite(clip_bounds(n)[1]) and n.op in LAYERS]
+    bounded = [n for n in graph.nodes if np.isfinite(clip_bounds(n)[1]) and has_weights(n)]
     values = evaluate(graph, some, keep=[*goals, *(n.outputs[0] for n in bounded)])
     clipped = [float(np.mean(values[n.outputs[0]] >= clip_bounds(n)[1])) for n in bounded]
     return max(clipped, default=0.0) > CLIPPED or max(float(np.abs(values[g]).max()) for g in goals) > PEAK

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mcugen.errors import McugenError
-from mcugen.graph import Graph, Node
+from mcugen.graph import Graph
 from mcugen.ops import operator
+from mcugen.ops.weighted import has_weights
 from mcugen.weight_format import WEIGHT_FORMATS
 
 INT8 = "int8"
@@ -22,7 +23,6 @@ WEIGHT_PRECISIONS = tuple(WEIGHT_FORMATS)
 """How weights can be held, int8 aside."""
 SPARING = ("conv2d", "fully_connected")
 """Layers whose weights a word for the whole model is for: those of a depthwise convolution are few, and matter much."""
-PACKABLE = (*SPARING, "depthwise_conv2d")
 PRECISIONS = (INT8, *ACTIVATION_PRECISIONS, *WEIGHT_PRECISIONS)
 NAMED = 3
 """How many names an error offers."""
@@ -110,14 +110,9 @@ def choose_precision(graph: Graph, whole: str = INT8, layers: Mapping[str, str] 
         if "int16" in words[node.name]:
             activations.update(dict.fromkeys(node.outputs, "int16"))
         stored = [word for word in words[node.name] if word in WEIGHT_PRECISIONS]
-        if stored and (node.op in SPARING or (node.op in PACKABLE and node.name in named)):
+        if stored and (node.op in SPARING or (has_weights(node) and node.name in named)):
             weights[node.name] = stored[0]
     return Precision(activations, weights)
-
-
-def has_weights(node: Node) -> bool:
-    """Whether the node has weights that can be held in fewer bits."""
-    return node.op in PACKABLE
 
 
 def _known_names(graph: Graph) -> dict[str, list[str]]:

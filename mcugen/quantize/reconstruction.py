@@ -137,11 +137,3 @@ def _validated(m: Moments, damping: float | None) -> float:
         held_out = Moments(*(a[fold : fold + 1] for a in (m.inputs, m.cross, m.power, m.rows)))
         total += float(error_after(change, held_out).sum())
     return total
-
-
-def fit_bias(change: Array, m: Moments) -> Array:
-    """The change of the bias [groups, outputs] that makes the mean output right when the weights change by `change`."""
-    total = m.total()
-    return np.asarray(
-        (total.cross[0][..., -1] - np.einsum("gok,gk->go", change, total.inputs[0][:, -1, :-1])) / total.rows[0]
-    )

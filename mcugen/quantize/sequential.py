@@ -14,7 +14,7 @@ from mcugen.fixed_point import INT32_LIMIT
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import QuantContext, clip_bounds
-from mcugen.ops.weighted import accumulator_bound, float_bias, round_weights
+from mcugen.ops.weighted import accumulator_bound, float_bias, has_weights, round_weights
 from mcugen.quantize import rounding
 from mcugen.quantize.bias_correction import correct_bias
 from mcugen.quantize.integer_graph import integer_node
@@ -25,7 +25,6 @@ from mcugen.quantize.reconstruction import FOLDS, Moments, damped, error_after, 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
-FITTED = ("conv2d", "depthwise_conv2d", "fully_connected")
 FAST_ACCUMULATOR = 2.0**23
 """Kernels whose accumulator is scaled by 256 need it below this: a channel that keeps it when rounded plainly keeps it here."""
 ACCUMULATOR_MARGIN = 0.98
@@ -102,7 +101,7 @@ def quantize_sequentially(
     for i, node in enumerate(graph.nodes):
         outputs = operator(node.op).evaluate(node, [wanted[name] for name in node.inputs])
         wanted.update(zip(node.outputs, outputs, strict=True))
-        if node.op in FITTED and node.name not in result.weights:
+        if has_weights(node) and node.name not in result.weights:
             x = node.inputs[0]
             word = formats.get(node.name)
             _round_node(result, node, activations, wanted[x], integers[x], options, seed=i, word=word)
