@@ -27,6 +27,7 @@ class TfliteConv2d(Conv2d):
     name: ClassVar[str] = "tflite_conv2d"
     int16_inputs: ClassVar[bool] = False
     int16_output: ClassVar[bool] = False
+    nearest_weights: ClassVar[bool] = True
     onnx: ClassVar[tuple[str, ...]] = ()
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:

@@ -28,6 +28,7 @@ class TfliteDepthwiseConv2d(DepthwiseConv2d):
     name: ClassVar[str] = "tflite_depthwise_conv2d"
     int16_inputs: ClassVar[bool] = False
     int16_output: ClassVar[bool] = False
+    nearest_weights: ClassVar[bool] = True
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         return tflite_quantize(node, graph, context)

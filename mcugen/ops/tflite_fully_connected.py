@@ -26,6 +26,7 @@ class TfliteFullyConnected(FullyConnected):
     name: ClassVar[str] = "tflite_fully_connected"
     int16_inputs: ClassVar[bool] = False
     int16_output: ClassVar[bool] = False
+    nearest_weights: ClassVar[bool] = True
     onnx: ClassVar[tuple[str, ...]] = ()
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:

@@ -60,6 +60,8 @@ class WeightedOperator(Operator):
     int16_inputs: ClassVar[bool] = True
     int16_output: ClassVar[bool] = True
     fuses_clip: ClassVar[bool] = True
+    nearest_weights: ClassVar[bool] = False
+    """Whether its weights are always rounded to the nearest integers, as TensorFlow Lite's are."""
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         in_quant, out_quant = context.activations[node.inputs[0]], context.activations[node.outputs[0]]
@@ -75,8 +77,9 @@ class WeightedOperator(Operator):
 
 
 def has_weights(node: Node) -> bool:
-    """Whether the node is a convolution, depthwise or not, or a fully connected layer."""
-    return isinstance(operator(node.op), WeightedOperator)
+    """Whether the node is a convolution, depthwise or not, or a fully connected layer, whose integer weights mcugen chooses."""
+    found = operator(node.op)
+    return isinstance(found, WeightedOperator) and not found.nearest_weights
 
 
 def float_bias(node: Node, graph: Graph) -> Array:
