@@ -14,7 +14,7 @@ from mcugen.execute import Rows, evaluate, evaluate_changed, is_batchable, refer
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
-from mcugen.quantize.range_search import goal_tensors
+from mcugen.quantize.goals import goal_tensors
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]

@@ -22,7 +22,7 @@ from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import clip_bounds
 from mcugen.ops.recurrent import RecurrentOperator
 from mcugen.ops.weighted import float_bias, has_weights
-from mcugen.quantize.range_search import goal_tensors
+from mcugen.quantize.goals import goal_tensors
 
 Array = npt.NDArray[Any]
 
