@@ -113,7 +113,6 @@ def pixel_overlap(layer: ConvLayer, pixels: int, *, buffered: bool = True) -> in
         first * layer.out_c * layer.out_bytes,
         last * layer.out_c * layer.out_bytes,
         read_size=layer.in_h * row,
-        write_size=y.size * layer.out_c * layer.out_bytes,
         buffered=buffered,
     )
 

@@ -74,7 +74,6 @@ def tile_overlap(layer: ConvLayer) -> int:
         (y * layer.out_w + x) * layer.out_c * layer.out_bytes,
         (y_end * layer.out_w + x_end) * layer.out_c * layer.out_bytes,
         read_size=layer.in_h * layer.in_w * layer.in_c,
-        write_size=layer.out_h * layer.out_w * layer.out_c * layer.out_bytes,
         buffered=True,
     )
 

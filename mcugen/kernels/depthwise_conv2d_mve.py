@@ -73,7 +73,6 @@ def row_overlap(layer: ConvLayer) -> int:
     return access_distance(
         *(start * row, end * row, first, first + out_row),
         read_size=layer.in_h * row,
-        write_size=layer.out_h * out_row,
         buffered=True,
     )
 
