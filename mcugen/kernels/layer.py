@@ -86,7 +86,3 @@ class ConvLayer:
         flat = np.abs(self.weights.astype(np.int64)).reshape(self.weights.shape[0], -1).sum(axis=1) * reach
         return int((flat + np.abs(self.bias.astype(np.int64))).max())
 
-    @property
-    def coarse_multiplier(self) -> bool:
-        """Whether every multiplier is a multiple of 256, so that kernels with an accumulator scaled by 256 give equal bits."""
-        return bool(np.all(self.multiplier % 256 == 0))

@@ -119,6 +119,9 @@ class Affine(Operator):
         size = graph.tensors[node.outputs[0]].size
         return Cost(size, size)
 
+    def separates(self, node: Node, graph: Graph, axis: int) -> bool:
+        return bool(axis != node.attrs["axis"])
+
     def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
         return node.with_attrs(axis=perm.index(node.attrs["axis"]))
 

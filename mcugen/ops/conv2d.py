@@ -31,6 +31,7 @@ class Conv2d(WeightedOperator):
 
     name: ClassVar[str] = "conv2d"
     onnx: ClassVar[tuple[str, ...]] = ("Conv",)
+    windowed: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         inputs = importer.inputs()

@@ -28,6 +28,7 @@ class FullyConnected(WeightedOperator):
 
     name: ClassVar[str] = "fully_connected"
     onnx: ClassVar[tuple[str, ...]] = ("Gemm", "MatMul")
+    vectorwise: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         inputs = importer.inputs()

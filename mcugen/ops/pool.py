@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ WHOLE: dict[str, Any] = {"strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 
 
 class PoolOperator(Operator):
     """`x` [1, H, W, C]; attributes kernel (h, w), strides, dilations, pads (top, left, bottom, right)."""
+
+    windowed: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         source = importer.inputs()[0]
