@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.execute import Rows, evaluate
+from mcugen.execute import Rows, evaluate, operand
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
@@ -190,7 +190,7 @@ def _linear(graph: Graph, node: Node, samples: Mapping[str, Array]) -> Array:
 
 
 def _run(graph: Graph, samples: Mapping[str, Array], name: str) -> Array:
-    return evaluate(graph, samples, keep=[name])[name]
+    return operand(graph.tensors[name], evaluate(graph, samples, keep=[name])[name])
 
 
 def _overdriven(graph: Graph, some: Mapping[str, Array]) -> bool:
