@@ -27,6 +27,8 @@ SIZES = MappingProxyType(
         "mcugen_depthwise_pixel_mve": 492,
         "mcugen_depthwise_pixel_s8_dsp": 310,
         "mcugen_depthwise_row_3x3_mve": 362,
+        "mcugen_depthwise_row_s16_mve": 404,
+        "mcugen_depthwise_row_s16_s8_mve": 400,
         "mcugen_depthwise_row_s8_dsp": 564,
         "mcugen_depthwise_rows_s8_dsp": 1206,
         "mcugen_depthwise_rows_s8_scalar": 278,

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from running import Case, device_compilers, run_on_host
 from running_m55 import needs_qemu, run_on_m55
-from test_int16_dsp import CONVOLUTIONS
+from test_int16_dsp import CONVOLUTIONS, DEPTHWISE
 
-from mcugen.kernels import conv2d_1x1_s16_mve, conv2d_s16_mve, fully_connected_s16_mve
+from mcugen.kernels import conv2d_1x1_s16_mve, conv2d_s16_mve, depthwise_conv2d_s16_mve, fully_connected_s16_mve
 
 CORE = "cortex-m55"
 
@@ -43,7 +43,19 @@ def fully_connected_cases() -> list[Case]:
     return int16.cases(fully_connected_s16_mve, chain(plain, int16.extremes(rng, **shapes[3])), rng, CORE)
 
 
-MAKERS = pytest.mark.parametrize("make", [convolution_cases, pointwise_cases, fully_connected_cases])
+def depthwise_cases() -> list[Case]:
+    rng = np.random.default_rng(24)
+    wider = [(4, 9, 18, (3, 3), (2, 2), (1, 1), (0, 0, 1, 1)), (9, 4, 16, (3, 3), (3, 3), (1, 1), (1, 2, 1, 2))]
+    shapes = [
+        {"size": (h, w), "channels": c, "kernel": k, "stride": s, "dilation": d, "padding": p}
+        for h, w, c, k, s, d, p in [*DEPTHWISE, *wider]
+    ]
+    plain = (int16.one_type(rng, i, depthwise=True, **shape) for i, shape in enumerate(shapes * 2))
+    ends = int16.extremes(rng, depthwise=True, **(shapes[0] | {"channels": 11}))
+    return int16.cases(depthwise_conv2d_s16_mve, chain(plain, ends), rng, CORE)
+
+
+MAKERS = pytest.mark.parametrize("make", [convolution_cases, pointwise_cases, fully_connected_cases, depthwise_cases])
 
 
 @MAKERS
