@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_mve import VECTOR
 from mcugen.kernels.pack_s16_mve import can_scale, matmul_cycles, matrix_code, pack_stream, row_bytes
 from mcugen.program import KernelCall

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels
+from mcugen.kernels.conv2d_dsp import inner_pixels
 from mcugen.kernels.conv2d_mve import window_cycles
 from mcugen.kernels.depthwise_conv2d_dsp import pixel_overlap
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_mve import VECTOR, clamp_cycles, needs_any, round_up
 from mcugen.kernels.shared_code import shared
 from mcugen.plan.overlap import access_distance

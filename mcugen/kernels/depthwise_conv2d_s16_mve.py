@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcugen.kernels.conv2d_dsp import convolution_params
 from mcugen.kernels.depthwise_conv2d_mve import LANES, pack_channels, row_overlap
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_mve import VECTOR, round_up
 from mcugen.kernels.pack_s16_mve import can_scale
 from mcugen.kernels.pool_dsp import taps_of
