@@ -10,62 +10,34 @@ import click
 
 import mcugen
 from mcugen import config
-from mcugen.cli_support import (
+from mcugen.cli_options import (
+    AUTO_PRECISION,
+    COMPILER,
     COUNT,
+    EFFORT,
+    FRACTION,
     LAYER_PRECISION,
     MAX_CYCLES,
     NAMES,
+    OBSERVER,
+    PATH,
     PLACES,
+    PRECISION,
     SHAPE,
     SIZE,
     STREAM,
-    Commands,
-    common,
-    example,
-    note,
-    progress_bars,
-    show,
-    warn,
+    file_options,
 )
+from mcugen.cli_support import Commands, common, example, note, progress_bars, show, warn
 from mcugen.errors import McugenError
 from mcugen.prune.magnitude import SCOPES
-from mcugen.quantize.precision import ACTIVATIONS, AUTO, INT8, PRECISIONS
-from mcugen.quantize.quantizer import EFFORTS
-from mcugen.quantize.ranges import observer_names
+from mcugen.quantize.precision import ACTIVATIONS
 from mcugen.report import text
 from mcugen.report.html import report_html
 from mcugen.report.layers import layer_study_text
 from mcugen.report.memory import memory_text
 from mcugen.report.precision import precision_tables
 from mcugen.streaming import PADDINGS
-
-PATH = click.Path(path_type=Path)
-FRACTION = click.FloatRange(0, 1, max_open=True)
-OBSERVER = click.option(
-    "--observer",
-    type=click.Choice(("auto", *observer_names())),
-    default="auto",
-    show_default=True,
-    help="Range choice.",
-)
-EFFORT = click.option(
-    "--effort", type=click.Choice(tuple(EFFORTS)), default="default", show_default=True, help="Time for accuracy."
-)
-PRECISION = click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default=INT8,
-    show_default=True,
-    help="Of all layers: int16 for activations, the others for weights.",
-)
-AUTO_PRECISION = click.option(
-    "--precision",
-    type=click.Choice((*PRECISIONS, AUTO)),
-    default=INT8,
-    show_default=True,
-    help="Of all layers: int16 for activations, the others for weights; auto: a mix within limits.",
-)
-COMPILER = click.option("--compiler", metavar="gcc|zig|PATH", help="The C compiler (default: what is installed).")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -188,45 +160,12 @@ def build(model: Path, config_file: Path | None, as_json: bool, **params: Any) -
 
     found = config_file or config.find_config(model)
     if found is not None:
-        params |= _from_file(click.get_current_context(), found)
+        params |= file_options(click.get_current_context(), found)
         note(f"options from {found}")
     params["shape"] = dict(params["shape"])
     with progress_bars() as progress:
         built = build_with(model, config.BuildOptions(**params), progress=progress, warn=warn)
     show("build", built.to_dict(), lambda: text.build_text(built.report, str(built.folder)), as_json=as_json)
-
-
-def _from_file(ctx: click.Context, path: Path) -> dict[str, Any]:
-    """The options that a configuration file gives and the command line does not."""
-    skipped = ("help", "config", "json", "traceback")
-    options = {_key(p): p for p in ctx.command.params if isinstance(p, click.Option) and _key(p) not in skipped}
-    values: dict[str, Any] = {}
-    for key, value in config.read_config(path, sorted(options)).items():
-        option = options[key]
-        try:
-            converted = option.type_cast_value(ctx, _listed(option, value))
-        except (click.BadParameter, TypeError, ValueError) as error:
-            message = error.message if isinstance(error, click.BadParameter) else str(error)
-            raise McugenError(f"{path}: '{key}': {message}", hint="the values are as on the command line") from None
-        if key in ("calibrate", "output", "dump"):
-            converted = path.parent / converted
-        if option.name is not None and ctx.get_parameter_source(option.name) is click.core.ParameterSource.DEFAULT:
-            values[option.name] = converted
-    return values
-
-
-def _key(option: click.Parameter) -> str:
-    return max(option.opts, key=len).lstrip("-")
-
-
-def _listed(option: click.Option, value: Any) -> Any:
-    if option.type is NAMES and isinstance(value, list):
-        return tuple(map(str, value))
-    if option.multiple and isinstance(value, str):
-        return [value]
-    if option.is_flag and not isinstance(value, bool):
-        raise TypeError("takes true or false")
-    return value
 
 
 @main.command(

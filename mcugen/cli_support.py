@@ -1,4 +1,4 @@
-"""What all commands share: how errors, results, warnings and progress are shown, and the types of option values."""
+"""What all commands share: how errors, results, warnings and progress are shown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mcugen.config import parse_count, parse_max_cycles, parse_places, parse_shape, parse_size, parse_stream
 from mcugen.errors import McugenError
-from mcugen.quantize.precision import parse_layer_precision
 from mcugen.report.json_report import json_text
 from mcugen.report.text import Lines
 
@@ -123,35 +121,3 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[stage], completed=done, total=total)
 
         yield advance
-
-
-class _Parsed(click.ParamType):  # type: ignore[type-arg]
-    """A value that a function of `config` reads."""
-
-    def __init__(self, name: str, parse: Callable[[Any], Any], ready: type) -> None:
-        self.name, self._parse, self._ready = name, parse, ready
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, self._ready) and not isinstance(value, bool):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise ValueError("no name given")
-    return names
-
-
-SIZE = _Parsed("size", parse_size, int)
-COUNT = _Parsed("count", parse_count, int)
-MAX_CYCLES = _Parsed("ratio|count", parse_max_cycles, int)
-SHAPE = _Parsed("name=shape", parse_shape, tuple)
-PLACES = _Parsed("part=section", parse_places, dict)
-LAYER_PRECISION = _Parsed("layer=precision", parse_layer_precision, dict)
-STREAM = _Parsed("axis", parse_stream, dict)
-NAMES = _Parsed("names", _names, tuple)
