@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from google.protobuf.message import DecodeError
-from onnx import inliner, numpy_helper
+from onnx import numpy_helper
 
 from mcugen.errors import McugenError, UnsupportedModel
 from mcugen.graph import Graph, QuantParams
+from mcugen.onnx_file import load_model
+from mcugen.onnx_folding import evaluate_node
 from mcugen.onnx_quantized import INTEGER_INPUTS, IntegerTensors, constant_quant, expand_quantized, quantized_constant
 from mcugen.ops import onnx_operators
 from mcugen.ops.builder import GraphBuilder
@@ -21,8 +22,6 @@ from mcugen.ops.builder import GraphBuilder
 Array = npt.NDArray[Any]
 
 OLDEST_OPSET = 7
-FOLD_LIMIT = 1 << 28
-"""Elements: a constant larger than this is not computed (a hostile shape could ask for any size)."""
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
 
 
@@ -35,48 +34,9 @@ def read_onnx(
     cuts the graph at these tensors.  Raises UnsupportedModel naming the file, the nodes (all of them) and the remedy.
     """
     path = Path(path)
-    model = expand_quantized(_load(path), path.name)
+    model = expand_quantized(load_model(path), path.name)
     graph = _Reader(model, path, dict(shapes or {})).read(list(outputs))
     return graph.pruned().check()
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
-        raise UnsupportedModel(f"{path}: no such file", hint="give the path of an .onnx file")
-    try:
-        model = onnx.load(path)
-    except (DecodeError, ValueError, EOFError, OSError, RuntimeError, onnx.checker.ValidationError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnsupportedModel(
-            f"{path.name}: not a readable ONNX model ({reason})",
-            hint="export it again; a model with external data needs its data file beside it",
-        ) from None
-    if not model.graph.node and not model.graph.output:
-        raise UnsupportedModel(f"{path.name}: the file holds no graph", hint="is it an ONNX file, and whole?")
-    if any(isinstance(name, bytes) for name in _names(model.graph)):
-        raise UnsupportedModel(
-            f"{path.name}: some names are no UTF-8 text", hint="the file is damaged: export it again"
-        )
-    try:
-        onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        raise UnsupportedModel(
-            f"{path.name}: not a valid ONNX model: {str(error).strip().splitlines()[0]}",
-            hint="export it again with a current exporter; `python -c 'import onnx; onnx.checker.check_model(...)'` says more",
-        ) from None
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    return model
-
-
-def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
-    """Every name in the graph; protobuf gives those that are no valid text as bytes."""
-    yield graph.name
-    for values in (graph.input, graph.output, graph.initializer, graph.value_info):
-        yield from (value.name for value in values)
-    for node in graph.node:
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-        yield from (attribute.name for attribute in node.attribute)
 
 
 class _Reader:
@@ -216,47 +176,11 @@ class _Reader:
         if folded is not None:
             self.define_constant(node.output[0], *folded)
             return [self.names[node.output[0]]]
-        for result in (results := self._evaluate(node, importer, [i for i in inputs if i is not None])):
-            if result.size > FOLD_LIMIT:
-                raise importer.unsupported(f"it makes a constant of {result.size} elements")
+        results = evaluate_node(node, [i for i in inputs if i is not None], self.model.opset_import, importer)
         for name, result in zip(node.output, results, strict=False):
             if name:
-                self.define_constant(name, np.asarray(result))
+                self.define_constant(name, result)
         return [self.names[name] for name in node.output]
-
-    def _evaluate(self, node: onnx.NodeProto, importer: _NodeImporter, inputs: list[Array]) -> list[Array]:
-        from onnx.reference import ReferenceEvaluator
-
-        if node.op_type == "Constant" and (value := importer.attr("value")) is not None:
-            return [numpy_helper.to_array(value)]
-        if node.op_type in ("ConstantOfShape", "Expand", "Tile", "Range") and inputs:
-            wanted = (
-                np.prod(np.abs(inputs[-1].astype(np.float64)))
-                if node.op_type != "Range"
-                else np.abs(inputs[1] - inputs[0])
-            )
-            if float(np.max(wanted)) > FOLD_LIMIT:
-                raise importer.unsupported("it makes a constant of unreasonable size")
-        names = [name for name in node.input if name]
-        try:
-            proto = onnx.helper.make_graph(
-                [node],
-                "fold",
-                [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in dict.fromkeys(names)],
-                [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in node.output if n],
-            )
-            run = ReferenceEvaluator(onnx.helper.make_model(proto, opset_imports=self._evaluator_opsets(node)))
-            return [np.asarray(value) for value in run.run(None, dict(zip(names, inputs, strict=True)))]
-        except Exception as error:  # the evaluator raises whatever its operator's NumPy code raises
-            raise importer.unsupported(
-                f"its constant value cannot be computed ({str(error).splitlines()[0]})"
-            ) from None
-
-    def _evaluator_opsets(self, node: onnx.NodeProto) -> Sequence[onnx.OperatorSetIdProto]:
-        """The model's opsets; the evaluator knows (de)quantization only from opset 19 on, which takes the older forms."""
-        if node.op_type not in ("DequantizeLinear", "QuantizeLinear"):
-            return list(self.model.opset_import)
-        return [onnx.helper.make_opsetid("", max(self.opsets.get("ai.onnx", OLDEST_OPSET), 19))]
 
     def _import(self, node: onnx.NodeProto, importer: _NodeImporter) -> Sequence[str]:
         key = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
