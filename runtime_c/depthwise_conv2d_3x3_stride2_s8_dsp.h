@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "blocks_asm_dsp.h"
 #include "clamp_s8.h"
 #include "fixed_point.h"
 
@@ -81,26 +82,7 @@ MCUGEN_SHARED void mcugen_depthwise_line_s8_dsp(const struct mcugen_depthwise_li
         "ldr r1, [sp, #36]\n\t"
         "ldr r5, [sp, #56]\n\t"
         "ldr r11, [sp, #32]\n\t"
-        "ldm r0!, {r2, r3, r4, r12}\n\t"
-        "ldr r10, [r0], #4\n\t"
-        "str r0, [sp, #0]\n\t"
-        "ubfx r0, r4, #8, #8\n\t"
-        "sxtb r9, r4\n\t"
-        "lsl r9, r9, r0\n\t"
-        "pkhbt r9, r9, r5, lsl #16\n\t"
-        "sxtb16 r5, r2\n\t"
-        "sxtb16 r6, r2, ror #8\n\t"
-        "sxtb16 r7, r3\n\t"
-        "sxtb16 r8, r3, ror #8\n\t"
-        "cbz r0, 6f\n"
-        "5:\n\t"
-        "sadd16 r5, r5, r5\n\t"
-        "sadd16 r6, r6, r6\n\t"
-        "sadd16 r7, r7, r7\n\t"
-        "sadd16 r8, r8, r8\n\t"
-        "subs r0, r0, #1\n\t"
-        "bne.n 5b\n"
-        "6:\n\t"
+        MCUGEN_ASM_DEPTHWISE_RECORD
         "cmp r11, #1\n\t"
         "blt.n 8f\n\t"
         "bgt.n 7f\n\t"
