@@ -112,7 +112,7 @@ def inspect(
     type=click.Choice(ACTIVATIONS),
     default="static",
     show_default=True,
-    help="dynamic: fully connected layers find their ranges at run time, without calibration.",
+    help="dynamic: fully connected and recurrent layers find their ranges at run time, without calibration.",
 )
 @click.option(
     "--max-loss",

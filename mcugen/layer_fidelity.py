@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.channel_map import ChannelMap
-from mcugen.execute import Rows, evaluate, evaluate_changed, is_batchable, operand, reference
+from mcugen.execute import Rows, evaluate, evaluate_changed, is_batchable, reference
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
-from mcugen.quantize.goals import goal_tensors
+from mcugen.quantize.range_search import goal_tensors
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -197,8 +197,8 @@ def _quant(graph: Graph, name: str) -> QuantParams:
 
 def _rounded(integer: Graph, channels: Mapping[str, ChannelMap], real: Mapping[str, Array], name: str) -> Array:
     """The model's values of a tensor after rounding to the integer graph's numbers, float32."""
-    quant = _quant(integer, name)
-    values = quant.dequantize(quant.quantize(_forth(name, real[name], channels)))
+    quant, wanted = _quant(integer, name), _forth(name, real[name], channels)
+    values = quant.dequantize(quant.quantize(wanted)).reshape(wanted.shape)
     return _back(name, values, real[name], channels).astype(np.float32)
 
 
@@ -222,7 +222,7 @@ def _add_powers(
             target, alone = _alone(original, integer, channels, real, (makers[name], producers[name]), name)
             total.alone += _power((alone.reshape(target.shape) - target) / scale)
         else:
-            total.alone += _power((quant.dequantize(quant.quantize(wanted)) - wanted) / scale)
+            total.alone += _power((quant.dequantize(quant.quantize(wanted)).reshape(wanted.shape) - wanted) / scale)
         total.saturated += quant.saturated(wanted)
         total.values += wanted.size
         total.lowest = min(total.lowest, float(run[name].min()))
@@ -248,14 +248,12 @@ def _alone(
     given = [
         original.constant(n)
         if original.is_constant(n)
-        else operand(original.tensors[n], _rounded(integer, channels, real, n) if n in known else real[n])
+        else (_rounded(integer, channels, real, n) if n in known else real[n])
         for n in in_float.inputs
     ]
     wanted = operator(in_float.op).evaluate(in_float, given)[in_float.outputs.index(name)]
     arrays = [
-        integer.constant(n)
-        if integer.is_constant(n)
-        else operand(integer.tensors[n], _quant(integer, n).quantize(_forth(n, real[n], channels)))
+        integer.constant(n) if integer.is_constant(n) else _quant(integer, n).quantize(_forth(n, real[n], channels))
         for n in in_integers.inputs
     ]
     result = operator(in_integers.op).reference(in_integers, arrays)[in_integers.outputs.index(name)]

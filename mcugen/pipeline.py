@@ -125,8 +125,8 @@ def quantize(
     `observer` and `effort` are `quantize_graph`'s.  `float_graph` is the model to be compared with, where `graph` has
     been pruned, and `kept` the masks of the channels that were left.  A model that names parameters of its own keeps
     them, and needs no samples where it names all.  `arithmetic`: "default", or "tflite" for the integers of TensorFlow
-    Lite's reference kernels.  `activations`: "static", or "dynamic" for ranges that fully connected layers find at run
-    time; a model of such layers alone needs no samples.  Raises McugenError for a `precision` beside int8 where the model
+    Lite's reference kernels.  `activations`: "static", or "dynamic" for ranges that fully connected and recurrent layers
+    find at run time; a model of such layers alone needs no samples.  Raises McugenError for a `precision` beside int8 where the model
     names its own, and with the arithmetic of TensorFlow Lite.
     """
     imported, original = is_imported(graph), float_graph or graph

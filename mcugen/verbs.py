@@ -104,8 +104,8 @@ def quantize(
     `observer` is auto, minmax, percentile, mse or entropy; `effort` is fast, default or max, and costs time for
     accuracy.  `arithmetic` is default, or tflite for the integers of TensorFlow Lite's reference kernels.  `precision`: a
     word for all layers, with `layer_precision` for some (see `choose_precision`), or what they mean.  `activations`:
-    static, or dynamic for ranges that fully connected layers find at run time.  A pruned graph is still compared with the
-    graph that it was.  Raises CalibrationError where the samples do not fit the model's inputs.
+    static, or dynamic for ranges that fully connected and recurrent layers find at run time.  A pruned graph is still
+    compared with the graph that it was.  Raises CalibrationError where the samples do not fit the model's inputs.
     """
     pruned = graph if isinstance(graph, Pruned) else None
     real = graph if isinstance(graph, Graph) else graph.graph

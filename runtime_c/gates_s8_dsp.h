@@ -6,13 +6,19 @@
  * multiples of 256.
  * Weight stream, for every 4 rows and each product: int32 initial[4]; then for every 4 inputs: uint32 W[4]; then int32
  * multiplier[4]. Rows and groups of inputs are filled up with zeros, to 4 rows and an even number of groups.
- * Column, for every 4 inputs: uint32 {X, Y}. */
+ * Column, for every 4 inputs: uint32 {X, Y}.
+ * With a dynamic input the stream is that of sums_s8_dsp.h, whose sums are of the integers alone: for one gate after the other
+ * the blocks of the input, then those of the state. */
 #ifndef MCUGEN_GATES_S8_DSP_H
 #define MCUGEN_GATES_S8_DSP_H
 
 #include "column_s8_dsp.h"
+#include <stdbool.h>
+
 #include "fixed_point.h"
+#include "recurrent_s8.h"
 #include "rows4_s8_dsp.h"
+#include "sums_s8_dsp.h"
 
 /* Both products, or the first alone where the second column ends where it begins. */
 struct mcugen_gates_s8_dsp {
@@ -176,6 +182,69 @@ static MCUGEN_INLINE const uint32_t *mcugen_gate_sums_dsp(const uint32_t *weight
     };
     mcugen_gates_s8_dsp(&m);
     return end;
+}
+
+/* The gates of a layer with a dynamic input. rows: for every row the sum of the input's weights, its multiplier and bias, and
+ * the multiplier of the state; state_bias and state_shift may be null. */
+struct mcugen_dynamic_gates_s8_dsp {
+    struct mcugen_dynamic_gates input;
+    const int32_t *rows;
+    const int32_t *state_bias;
+    const uint8_t *state_shift;
+    int32_t common_shift;
+    const uint32_t *column, *state_column;
+    int32_t words, state_words;
+    int32_t hidden;
+    int32_t *acc;                /* as many words as mcugen_dynamic_gate_words says */
+};
+
+/* Words of scratch memory for the sums of one gate. */
+static MCUGEN_INLINE int32_t mcugen_dynamic_gate_words(int32_t hidden)
+{
+    return 2 * ((hidden + 3) / 4 * 4);
+}
+
+/* The sums of integers of one product and gate; returns the stream behind them. */
+static MCUGEN_INLINE const uint32_t *mcugen_dynamic_product_dsp(const uint32_t *weights, int32_t rows,
+                                                                const uint32_t *column, int32_t words, int32_t *out)
+{
+    const struct mcugen_sums_s8_dsp m = {
+        .weights = weights,
+        .column = column,
+        .column_end = column + words,
+        .out = out,
+        .weights_end = weights + (rows + 3) / 4 * (4 + 2 * words),
+    };
+    mcugen_sums_s8_dsp(&m);
+    return m.weights_end;
+}
+
+/* out[hidden]: the sums of gate number `gate`, from the products of input, state or both; returns the stream behind them. */
+static MCUGEN_INLINE const uint32_t *mcugen_dynamic_gate_dsp(const struct mcugen_dynamic_gates_s8_dsp *g,
+                                                             const uint32_t *weights, int32_t gate, bool from_input,
+                                                             bool from_state, int32_t clip, int16_t *out)
+{
+    const struct mcugen_dynamic_gates input = g->input;
+    int32_t *const acc = g->acc;
+    int32_t *const state_acc = acc + mcugen_dynamic_gate_words(g->hidden) / 2;
+    const int32_t first = gate * g->hidden;
+    const int32_t *row = g->rows + 4 * first;
+    if (from_input) {
+        weights = mcugen_dynamic_product_dsp(weights, g->hidden, g->column, g->words, acc);
+    }
+    if (from_state) {
+        weights = mcugen_dynamic_product_dsp(weights, g->hidden, g->state_column, g->state_words, state_acc);
+    }
+    for (int32_t i = 0; i < g->hidden; ++i) {
+        int32_t sum = from_input ? mcugen_dynamic_gate(&input, acc[i], row[0], row[1], g->common_shift, row[2]) : 0;
+        if (from_state) {
+            const int32_t from = state_acc[i] + (g->state_bias ? g->state_bias[first + i] : 0);
+            sum = mcugen_requantize(from, row[3], g->state_shift ? g->state_shift[first + i] : 0, sum);
+        }
+        out[i] = mcugen_gate_sum(sum, clip);
+        row += 4;
+    }
+    return weights;
 }
 
 #endif /* MCUGEN_GATES_S8_DSP_H */

@@ -19,6 +19,8 @@ struct mcugen_gru_s8 {
     const int32_t *in_bias, *state_bias;
     const int32_t *in_multiplier, *state_multiplier;
     const uint8_t *in_shift, *state_shift;
+    const int32_t *in_row_sums;
+    int32_t in_exponent, in_common_shift;
     const int16_t *tanh;
     const int16_t *initial_state;
 };
@@ -64,9 +66,16 @@ static MCUGEN_INLINE void mcugen_gru_units(const int16_t *table, int32_t hidden,
 static MCUGEN_INLINE void mcugen_gru_s8(const struct mcugen_gru_s8 *p, const int8_t *in, int8_t *out, void *scratch)
 {
     const int32_t hidden = p->hidden;
-    const struct mcugen_gate_product input = {p->in_weights, p->in_bias, p->in_multiplier, p->in_shift, p->in_c};
+    struct mcugen_dynamic_gates dynamic;
+    struct mcugen_gate_product input = {p->in_weights, p->in_bias, p->in_multiplier, p->in_shift, p->in_c, NULL, NULL, 0};
     const struct mcugen_gate_product fed_back = {p->state_weights, p->state_bias, p->state_multiplier, p->state_shift,
-                                                 hidden};
+                                                 hidden, NULL, NULL, 0};
+    if (p->in_row_sums) {
+        dynamic = mcugen_dynamic_gates(in + (ptrdiff_t)p->steps * p->in_c, p->in_exponent);
+        input.dynamic = &dynamic;
+        input.row_sums = p->in_row_sums;
+        input.common_shift = p->in_common_shift;
+    }
     int16_t *const state = (int16_t *)scratch;
     int16_t *const sums = state + hidden;
     int16_t *const apart = sums + 3 * hidden;

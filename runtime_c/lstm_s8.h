@@ -16,6 +16,8 @@ struct mcugen_lstm_s8 {
     const int32_t *in_bias, *state_bias;
     const int32_t *in_multiplier, *state_multiplier;
     const uint8_t *in_shift, *state_shift;
+    const int32_t *in_row_sums;
+    int32_t in_exponent, in_common_shift;
     const int16_t *tanh;
     const int8_t *initial_state;
     const int16_t *initial_cell;
@@ -51,9 +53,16 @@ static MCUGEN_INLINE void mcugen_lstm_start(const int16_t *initial_cell, const i
 static MCUGEN_INLINE void mcugen_lstm_steps(const struct mcugen_lstm_s8 *p, const int8_t *in, int8_t *out,
                                             int16_t *cell, int16_t *sums, int8_t *state)
 {
-    const struct mcugen_gate_product input = {p->in_weights, p->in_bias, p->in_multiplier, p->in_shift, p->in_c};
+    struct mcugen_dynamic_gates dynamic;
+    struct mcugen_gate_product input = {p->in_weights, p->in_bias, p->in_multiplier, p->in_shift, p->in_c, NULL, NULL, 0};
     const struct mcugen_gate_product fed_back = {p->state_weights, p->state_bias, p->state_multiplier, p->state_shift,
-                                                 p->hidden};
+                                                 p->hidden, NULL, NULL, 0};
+    if (p->in_row_sums) {
+        dynamic = mcugen_dynamic_gates(in + (ptrdiff_t)p->steps * p->in_c, p->in_exponent);
+        input.dynamic = &dynamic;
+        input.row_sums = p->in_row_sums;
+        input.common_shift = p->in_common_shift;
+    }
     for (int32_t step = 0; step < p->steps; ++step) {
         const int32_t t = p->reverse ? p->steps - 1 - step : step;
         mcugen_gate_sums(&input, in + (ptrdiff_t)t * p->in_c, &fed_back, state, 0, 4 * p->hidden, p->clip, sums);

@@ -16,6 +16,8 @@ struct mcugen_lstm_states_s8 {
     const int32_t *in_bias, *state_bias;
     const int32_t *in_multiplier, *state_multiplier;
     const uint8_t *in_shift, *state_shift;
+    const int32_t *in_row_sums;
+    int32_t in_exponent, in_common_shift;
     const int16_t *tanh;
     const int8_t *initial_state;
     const int16_t *initial_cell;
@@ -68,6 +70,9 @@ static MCUGEN_INLINE void mcugen_lstm_states_s8(const struct mcugen_lstm_states_
         .state_multiplier = p->state_multiplier,
         .in_shift = p->in_shift,
         .state_shift = p->state_shift,
+        .in_row_sums = p->in_row_sums,
+        .in_exponent = p->in_exponent,
+        .in_common_shift = p->in_common_shift,
         .tanh = p->tanh,
     };
     int16_t *const cell = (int16_t *)scratch;

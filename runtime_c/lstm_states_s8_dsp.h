@@ -13,6 +13,10 @@ struct mcugen_lstm_states_s8_dsp {
     int32_t reverse, sequence;
     int32_t clip, cell_bits;
     const uint32_t *weights;
+    const int32_t *rows;
+    const int32_t *state_bias;
+    const uint8_t *state_shift;
+    int32_t in_exponent, in_common_shift;
     const int16_t *tanh;
     const int8_t *initial_state;
     const int16_t *initial_cell;
@@ -34,6 +38,11 @@ static MCUGEN_INLINE void mcugen_lstm_states_s8_dsp(const struct mcugen_lstm_sta
         .clip = p->clip,
         .cell_bits = p->cell_bits,
         .weights = p->weights,
+        .rows = p->rows,
+        .state_bias = p->state_bias,
+        .state_shift = p->state_shift,
+        .in_exponent = p->in_exponent,
+        .in_common_shift = p->in_common_shift,
         .tanh = p->tanh,
     };
     const struct mcugen_lstm_memory m = mcugen_lstm_memory(&q, scratch);

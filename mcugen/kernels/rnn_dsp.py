@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.pack_dsp import round_up
-from mcugen.kernels.pack_gates_dsp import gates_call, pack_gates, product_cycles, scaled_products
+from mcugen.kernels.pack_gates_dsp import gates_calls
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -14,15 +14,5 @@ OP = "rnn"
 
 def candidates(call: KernelCall, target: Target) -> Iterator[KernelCall]:
     """The `rnn_s8_dsp` kernel for the integers of the portable `call`."""
-    products = scaled_products(call, target)
-    if products is None:
-        return
-    hidden = call.params["hidden"]
-    yield gates_call(
-        call,
-        pack_gates(products, slice(None)),
-        scratch=2 * round_up(hidden, 4),
-        sums=product_cycles(hidden, products),
-        unit=40.0,
-        code_bytes=272,
-    )
+    scratch = 2 * round_up(call.params["hidden"], 4)
+    yield from gates_calls(call, target, gates=1, scratch=scratch, unit=40.0, code_bytes=272)

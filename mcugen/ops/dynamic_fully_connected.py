@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.fixed_point import INT32_LIMIT, exact_matmul, quantize_multiplier, requantize
 from mcugen.graph import DYNAMIC, Graph, Node, QuantParams, Tensor
 from mcugen.kernels import variants
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.dynamic import VALUE_LIMIT, rounding_shift, settle, split
+from mcugen.ops.dynamic import VALUE_LIMIT, dynamic_input, product, product_parameters, rounding_shift, settle, split
 from mcugen.ops.operator import Case, Cost, Lowering, Operator, QuantContext, Spec, apply_clip, clip_bounds
-from mcugen.ops.refusal import refusal
 from mcugen.ops.weighted import float_bias
 from mcugen.program import KernelCall
 
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 CONSTANTS = ("weights", "row_sums", "bias", "multiplier", "shift")
-WIDEST = 255
-"""The largest difference of an int8 and its zero point."""
 
 
 class DynamicFullyConnected(Operator):
@@ -52,33 +48,18 @@ class DynamicFullyConnected(Operator):
         return DYNAMIC
 
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
-        weights, scale = _weights(graph.tensors[node.inputs[1]])
-        reach = np.abs(weights.astype(np.float64)).sum(axis=1) * WIDEST
-        exponent = int(np.ceil(np.log2(max(float((reach * scale).max()), 2.0**-126) / VALUE_LIMIT)))
-        multiplier, shift = quantize_multiplier(scale / 2.0**exponent)
-        if np.any((reach + 1) * 2.0 ** shift.astype(np.float64) >= INT32_LIMIT):
-            raise refusal(
-                node,
-                graph,
-                f"{weights.shape[1]} products a row whose rows differ too much in scale do not fit a 32-bit sum",
-                hint="build it with `--activations static`",
-            )
+        found, exponent = product_parameters(node, graph)
         bias = float_bias(node, graph)
         bias_exponent = int(np.ceil(np.log2(max(float(np.abs(bias).max()), 2.0**-126) / VALUE_LIMIT)))
         attrs = {"exponent": exponent, "bias_exponent": bias_exponent, "relu": clip_bounds(node)[0] == 0}
-        constants = {
-            "weights": weights,
-            "row_sums": weights.astype(np.int64).sum(axis=1).astype(np.int32),
-            "bias": np.rint(bias / 2.0**bias_exponent).astype(np.int32),
-            "multiplier": multiplier,
-            "shift": shift,
-        }
+        found["bias"] = np.rint(bias / 2.0**bias_exponent).astype(np.int32)
+        constants = {name: found[name] for name in CONSTANTS}
         return replace(node, inputs=node.inputs[:1], attrs=attrs), constants
 
     def reference(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         x, weights, row_sums, bias, multiplier, shift = inputs
         q, exponent, zero_point = split(x)
-        products = requantize(exact_matmul(q, weights.T) - zero_point * row_sums, multiplier, shift, 0)
+        products = product(q, zero_point, (weights, row_sums, multiplier, shift))
         unit = exponent + node.attrs["exponent"]
         values = products
         if bias.any():
@@ -121,22 +102,3 @@ class DynamicFullyConnected(Operator):
                 last = builder.constant(rng.normal(size=(6, out)), "w2")
                 y = builder.emit(self.name, [builder.emit("reshape", [y], shape=(1, 1, out)), last])
             yield Case(f"{depth}x{out}", builder.output(y), -reach, reach)
-
-
-def dynamic_input(builder: GraphBuilder, shape: tuple[int, ...]) -> str:
-    """A model input whose parameters are found at run time."""
-    name = builder.input("x", shape)
-    builder.graph.tensors[name] = replace(builder.graph.tensors[name], quant=DYNAMIC)
-    return name
-
-
-def _weights(tensor: Tensor) -> tuple[Array, Array]:
-    """int8 weights and the scale of every row: the model's own, or by minimum and maximum."""
-    assert tensor.data is not None
-    real = tensor.data.astype(np.float64)
-    if tensor.quant is not None:
-        scale = np.broadcast_to(tensor.quant.scale, (len(real),)).astype(np.float64)
-        return np.rint(real / scale[:, None]).astype(np.int8), scale
-    largest = np.abs(real).max(axis=1)
-    scale = np.where(largest > 0, largest, largest.max() or 1.0) / 127
-    return np.rint(real / scale[:, None]).astype(np.int8), scale

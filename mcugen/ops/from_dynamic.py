@@ -12,8 +12,7 @@ import numpy.typing as npt
 from mcugen.fixed_point import saturate
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.dynamic import binary_scale, rounding_shift, split
-from mcugen.ops.dynamic_fully_connected import dynamic_input
+from mcugen.ops.dynamic import binary_scale, dynamic_input, rounding_shift, split
 from mcugen.ops.operator import Case, Lowering, Operator, QuantContext, Spec
 from mcugen.program import KernelCall
 

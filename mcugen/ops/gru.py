@@ -113,7 +113,7 @@ class Gru(RecurrentOperator):
     def cases(self) -> Iterator[Case]:
         default = {"linear_before_reset": False}
         behind = {"linear_before_reset": True, "clip": 2.0}
-        yield from recurrent_cases(self, 1, [("reset_behind", behind)], default)
+        yield from recurrent_cases(self, 1, [("reset_behind", behind), ("dynamic_behind", behind)], default)
 
 
 def _narrow(wide: Array) -> Array:

@@ -35,6 +35,8 @@ Array = npt.NDArray[Any]
 CELL_HEADROOM = 2.0
 """The range of the cells, in what the calibration data reached: one more bit costs less than a cell that saturates."""
 FEWEST_CELL_BITS = 4
+CELL_REACH = 16.0
+"""What cells are taken to reach where no data say it: from 8 on their tanh is 1."""
 
 
 class Lstm(RecurrentOperator):
@@ -94,6 +96,13 @@ class Lstm(RecurrentOperator):
 def cell_bits(reach: float) -> int:
     """k of the cell's scale 2^-k where the largest cell is `reach`."""
     return int(np.clip(15 - np.ceil(np.log2(reach * CELL_HEADROOM)), FEWEST_CELL_BITS, SUM_BITS))
+
+
+def reach_without_data(node: Node, graph: Graph) -> float:
+    """The largest cell of a float node by what is known of it: a step adds at most 1."""
+    start = graph.tensors[node.inputs[6]].data
+    first = 1.0 if start is None else float(np.abs(start).max(initial=0.0))
+    return max(first, min(first + graph.tensors[node.inputs[0]].shape[1], CELL_REACH))
 
 
 def integer_steps(node: Node, step: IntegerStep, h: Array, cell: Array) -> tuple[list[Array], Array]:

@@ -13,6 +13,7 @@ from mcugen.fixed_point import quantize_multiplier, requantize, saturate
 from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.kernels import variants
 from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.dynamic import dynamic_input
 from mcugen.ops.lstm import Lstm, cell_bits, float_steps, integer_steps
 from mcugen.ops.operator import Case, Cost, Lowering, QuantContext, Spec
 from mcugen.ops.recurrent import STATE, FloatStep, IntegerStep, collect, portable_call, quantize_recurrent, saturate16
@@ -108,11 +109,13 @@ class LstmStates(Lstm):
             ("constant", {}),
             ("piece", {"sequence": False}),
             ("reverse", {"reverse": True}),
+            ("dynamic", {}),
         ):
             steps, depth, hidden = (1, 4, 6) if name == "piece" else (5, 3, 9)
             rng = np.random.default_rng([steps, depth, hidden])
             builder = GraphBuilder(f"lstm_states_{name}")
-            operands = [builder.input("x", (1, steps, depth))]
+            shape = (1, steps, depth)
+            operands = [dynamic_input(builder, shape) if name == "dynamic" else builder.input("x", shape)]
             for fan_in, scale in ((depth, 1.5), (hidden, 0.7)):
                 operands.append(builder.constant(rng.normal(size=(4 * hidden, fan_in)) * scale / np.sqrt(fan_in)))
                 operands.append(builder.constant(rng.normal(size=4 * hidden) * 0.4))

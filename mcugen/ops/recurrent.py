@@ -1,8 +1,9 @@
-"""What LSTM, GRU and RNN share: reading the ONNX node, the sums of the gates in integers, and the curves of the gates.
+"""What LSTM, GRU and RNN share: the sums of the gates in integers, and the curves of the gates.
 
 Integers, one step of one direction, for a batch of one:
 
-- input int8 by its own parameters; state h int8 at scale 1/128 (`STATE`), |h| <= 1;
+- input int8 by its own parameters, calibrated, or found at run time (dynamic_gates.py);
+- state h int8 at scale 1/128 (`STATE`), |h| <= 1;
 - sums of a gate int16 at scale 2^-12, [-8, 8): `sat16(requantize(acc_x, M_x) + requantize(acc_h, M_h))`, where `acc_x` is the
   input's product with int8 rows plus bias (the input's zero point folded in), `acc_h` the state's; both fit int32 for all
   inputs, which is proved row by row;
@@ -24,10 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.fixed_point import exact_matmul, requantize, saturate
-from mcugen.graph import Graph, Node, QuantParams, Tensor
+from mcugen.graph import DynamicQuantParams, Graph, Node, QuantParams, Tensor
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.importing import emit_slice, reshaped
+from mcugen.ops.dynamic import dynamic_input
+from mcugen.ops.dynamic_gates import DynamicInput, input_parameters
 from mcugen.ops.operator import Case, Cost, Importer, Operator, QuantContext, Spec
+from mcugen.ops.recurrent_import import import_recurrent
 from mcugen.ops.refusal import refusal
 from mcugen.ops.weighted import integer_parameters, round_weights
 from mcugen.program import KernelCall
@@ -41,10 +44,9 @@ CURVE_STEPS = 256
 """Intervals of the tanh table over [0, 8]."""
 CURVE_REACH = 8.0
 
-DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 PARTS = ("weights", "bias", "multiplier", "shift")
 CONSTANTS = (*(f"in_{part}" for part in PARTS), *(f"state_{part}" for part in PARTS), "tanh", "initial_state")
-"""The first constants of an integer node, in this order."""
+"""The first constants of an integer node, in this order; where the input is dynamic `in_row_sums` comes next."""
 
 
 class RecurrentOperator(Operator):
@@ -82,7 +84,7 @@ class RecurrentOperator(Operator):
         return STATE
 
     def cost(self, node: Node, graph: Graph) -> Cost:
-        steps = graph.tensors[node.inputs[0]].shape[1]
+        steps = step_count(node, graph)
         macs = sum(graph.tensors[name].size for name in weight_names(node, graph))
         return Cost(steps * macs, graph.tensors[node.outputs[0]].size)
 
@@ -90,127 +92,19 @@ class RecurrentOperator(Operator):
         return None
 
 
+def step_count(node: Node, graph: Graph) -> int:
+    """T, also of an integer node whose input is dynamic, and so has no axes."""
+    return int(node.attrs["steps"] if "steps" in node.attrs else graph.tensors[node.inputs[0]].shape[1])
+
+
+def constant_names(node: Node) -> tuple[str, ...]:
+    """The names of an integer node's first constants."""
+    return (*CONSTANTS, "in_row_sums") if "in_exponent" in node.attrs else CONSTANTS
+
+
 def weight_names(node: Node, graph: Graph) -> tuple[str, str]:
     """The matrices of the input and of the state, in the float or the integer node."""
     return node.inputs[1], node.inputs[3 if graph.tensors[node.inputs[1]].dtype == "float32" else 1 + len(PARTS)]
-
-
-def import_recurrent(op: RecurrentOperator, importer: Importer) -> list[str]:
-    """Y and Y_h: a node a direction, in the layout [1, T, I]; raises UnsupportedModel where no integers can do it."""
-    inputs = [*importer.inputs(), *[""] * 8][:8]
-    directions = DIRECTIONS[str(importer.attr("direction", "forward"))]
-    batch_first = bool(importer.attr("layout", 0))
-    shape = importer.shape(inputs[0])
-    steps, batch = shape[:2][::-1] if batch_first else shape[:2]
-    weights, state_weights, bias = _constants(op, importer, inputs, len(directions))
-    hidden = state_weights.shape[-1]
-    _refuse_rest(op, importer, inputs, steps=steps, batch=batch, directions=len(directions))
-    clip = importer.attr("clip")
-    attrs = op.extra_attrs(importer) | ({} if clip is None else {"clip": float(clip)})
-    given = _given(op, importer, inputs, len(directions), hidden)
-    last_cell = len(op.states) > 1 and importer.output_used(2)
-    if (given or last_cell) and len(directions) > 1:
-        raise importer.unsupported(
-            "Y_c, or a computed state, of two directions", "write the directions as two layers, one of them reversed"
-        )
-    starts = [""] * 2 if given else inputs[5:7]
-    initial = [
-        _initial(importer, start, len(directions), hidden, op.states[i])
-        for i, start in enumerate(starts[: len(op.states)])
-    ]
-    x = reshaped(importer, inputs[0], (1, steps, shape[-1]))
-    outputs, last = [], []
-    for i, reverse in enumerate(directions):
-        to_input, to_state = op.biases(importer, bias[i], attrs)
-        parts = (weights[i], to_input, state_weights[i], to_state, *(value[i] for value in initial))
-        names = ("weights", "bias", "state_weights", "state_bias", *op.states)
-        constants = [importer.add_constant(part, name) for part, name in zip(parts, names, strict=True)]
-        sequence = importer.output_used(0)
-        operands = [x, *constants[:4], *(given or constants[4:])]
-        options = {"reverse": reverse, "sequence": sequence, **attrs}
-        if given or last_cell:
-            y, y_c = importer.emit_many("lstm_states", operands, 2, **options)
-        else:
-            y = y_c = importer.emit(op.name, operands, **options)
-        outputs.append(y)
-        end = 0 if reverse or not sequence else steps - 1
-        last.append(emit_slice(importer, y, {1: range(end, end + 1)}))
-    y, y_h = (parts[0] if len(parts) == 1 else importer.emit("concat", parts, axis=2) for parts in (outputs, last))
-    results = [y]
-    if importer.output_used(0):
-        four = (1, steps, len(directions), hidden) if batch_first else (steps, len(directions), 1, hidden)
-        results = [reshaped(importer, y, four)]
-    three = (1, len(directions), hidden) if batch_first else (len(directions), 1, hidden)
-    y_c = reshaped(importer, y_c, three) if last_cell else y_h
-    return [*results, reshaped(importer, y_h, three), y_c][: max(1, importer.output_count())]
-
-
-def _constants(
-    op: RecurrentOperator, importer: Importer, inputs: Sequence[str], directions: int
-) -> tuple[Array, Array, Array]:
-    """Weights [directions, G * H, I], state weights [directions, G * H, H] and biases [directions, 2, G * H]."""
-    found = [importer.constant(name) for name in inputs[1:4]]
-    if found[0] is None or found[1] is None or (inputs[3] and found[2] is None):
-        raise importer.unsupported(
-            "its weights are computed by the model", "export it for inference, with constant weights"
-        )
-    rows, hidden = found[1].shape[1:]
-    if len(found[0]) != directions or rows != op.gates * hidden:
-        raise importer.unsupported(f"weights {list(found[0].shape)} and {list(found[1].shape)} do not fit each other")
-    bias = np.zeros((directions, 2 * rows), np.float32) if found[2] is None else found[2]
-    return found[0], found[1], bias.reshape(directions, 2, rows)
-
-
-def _refuse_rest(
-    op: RecurrentOperator, importer: Importer, inputs: Sequence[str], *, steps: int, batch: int, directions: int
-) -> None:
-    if batch != 1:
-        raise importer.unsupported(
-            f"a batch of {batch} sequences",
-            "give the batch's axis the size 1 with `--shape INPUT=...`; one run is one sequence",
-        )
-    lengths = importer.constant(inputs[4])
-    if inputs[4] and (lengths is None or np.any(lengths != steps)):
-        raise importer.unsupported(
-            "sequence_lens shorter than the input, or computed",
-            f"leave it out of the export: all {steps} steps are run; a shorter sequence is another model",
-        )
-    if any(inputs[7:]):
-        raise importer.unsupported("peepholes (its input P)", "train it without: PyTorch's and Keras' LSTM have none")
-    given = [str(getattr(name, "decode", lambda text=name: text)()) for name in importer.attr("activations", [])]
-    if [name.lower() for name in given] not in ([], [name.lower() for name in op.activations] * directions):
-        raise importer.unsupported(
-            f"activations {', '.join(given)}",
-            f"the default ones, {', '.join(op.activations)}, have integers; train it with those",
-        )
-    if importer.attr("input_forget", 0):
-        raise importer.unsupported("input_forget (coupled gates)", "export it without: PyTorch and Keras have none")
-
-
-def _given(op: RecurrentOperator, importer: Importer, inputs: Sequence[str], directions: int, hidden: int) -> list[str]:
-    """State and cell of an LSTM [1, H] where both are computed or the model's inputs; none where both are constants."""
-    names = inputs[5 : 5 + len(op.states)]
-    computed = [bool(name) and importer.constant(name) is None for name in names]
-    if len(names) < 2 or not all(computed):
-        return []
-    return [reshaped(importer, name, (1, hidden)) if directions == 1 else name for name in names]
-
-
-def _initial(importer: Importer, name: str, directions: int, hidden: int, field: str) -> Array:
-    """A constant initial state [directions, H], zero where there is none."""
-    if not name:
-        return np.zeros((directions, hidden), np.float32)
-    value = importer.constant(name)
-    if value is None:
-        raise importer.unsupported(
-            f"{field} is computed by the model or one of its inputs",
-            "start from a constant state, and run whole sequences",
-        )
-    if field == "initial_h" and np.abs(value).max(initial=0.0) > 1:
-        raise importer.unsupported(
-            "an initial_h beyond [-1, 1]", "no step of the layer could reach it: start from zero"
-        )
-    return np.broadcast_to(value.reshape(directions, -1), (directions, hidden))
 
 
 @dataclass(frozen=True)
@@ -264,23 +158,32 @@ def quantize_recurrent(
 ) -> tuple[Node, dict[str, Array]]:
     """The integer node of one activation, with the constants `CONSTANTS`; initial_state is int8."""
     x, w, b, r, rb = node.inputs[:5]
-    constants: dict[str, Array] = {}
-    for part, operands, quant in (("in", (x, w, b), context.activations[x]), ("state", (x, r, rb), STATE)):
-        layer = replace(node, inputs=operands)
-        weights, bias = graph.constant(operands[1]), graph.constant(operands[2]).astype(np.float64)
-        integers, scale = round_weights(weights, quant, SUM, bias)
-        found = integer_parameters(layer, graph, integers, scale, quant, SUM)
-        constants |= {f"{part}_{name}": found[name] for name in PARTS}
+    quant = context.activations[x]
+    ranges: dict[str, int] = {}
+    if isinstance(quant, DynamicQuantParams):
+        constants, ranges = input_parameters(node, graph, SUM_BITS)
+    else:
+        constants = _product_parameters("in", replace(node, inputs=(x, w, b)), graph, quant)
+    row_sums = {name: constants.pop(name) for name in ("in_row_sums",) if name in constants}
+    constants |= _product_parameters("state", replace(node, inputs=(x, r, rb)), graph, STATE)
     constants["tanh"] = tanh_table()
     start = graph.tensors[node.inputs[5]].data
-    constants["initial_state"] = STATE.quantize(np.zeros(weights.shape[1]) if start is None else start)
+    constants["initial_state"] = STATE.quantize(np.zeros(graph.tensors[r].shape[1]) if start is None else start)
     limit = float(node.attrs.get("clip", CURVE_REACH))
     if limit <= 0:
         raise refusal(node, graph, f"clip {limit:g}", hint="a positive threshold, or none")
-    attrs = {k: v for k, v in node.attrs.items() if k != "clip"}
+    attrs = {k: v for k, v in node.attrs.items() if k != "clip"} | ranges
     clip = min(SUM.high, int(np.rint(min(limit, CURVE_REACH) * 2**SUM_BITS)))
     given = tuple(name for name in node.inputs[5:] if not graph.is_constant(name))
-    return replace(node, inputs=(x, *given), attrs=attrs | {"clip": clip}), constants
+    return replace(node, inputs=(x, *given), attrs=attrs | {"clip": clip}), constants | row_sums
+
+
+def _product_parameters(part: str, layer: Node, graph: Graph, quant: QuantParams) -> dict[str, Array]:
+    """The constants of a product with an input of calibrated or fixed parameters."""
+    weights, bias = graph.constant(layer.inputs[1]), graph.constant(layer.inputs[2]).astype(np.float64)
+    integers, scale = round_weights(weights, quant, SUM, bias)
+    found = integer_parameters(layer, graph, integers, scale, quant, SUM)
+    return {f"{part}_{name}": found[name] for name in PARTS}
 
 
 @dataclass(frozen=True)
@@ -292,12 +195,16 @@ class IntegerStep:
     rest: tuple[Array, ...]
     times: list[int]
     clip: int
+    dynamic: DynamicInput | None = None
 
     @staticmethod
     def of(node: Node, inputs: Sequence[Array]) -> IntegerStep:
-        parts = dict(zip(CONSTANTS, inputs[1:], strict=False))
-        times = step_order(inputs[0].shape[1], bool(node.attrs["reverse"]))
-        return IntegerStep(inputs[0], parts, tuple(inputs[1 + len(CONSTANTS) :]), times, int(node.attrs["clip"]))
+        names = constant_names(node)
+        parts, rest = dict(zip(names, inputs[1:], strict=False)), tuple(inputs[1 + len(names) :])
+        dynamic = DynamicInput.of(node, inputs[0], parts["in_row_sums"]) if "in_row_sums" in parts else None
+        x = inputs[0] if dynamic is None else dynamic.x
+        times = step_order(x.shape[1], bool(node.attrs["reverse"]))
+        return IntegerStep(x, parts, rest, times, int(node.attrs["clip"]), dynamic)
 
     @property
     def hidden(self) -> int:
@@ -309,6 +216,8 @@ class IntegerStep:
     def product(self, which: str, q: Array, rows: slice) -> Array:
         """The requantized product of `which`, "in" or "state", for some rows, at scale 2^-12; int64."""
         weights, bias, multiplier, shift = (self.parts[f"{which}_{part}"][rows] for part in PARTS)
+        if self.dynamic is not None and which == "in":
+            return self.dynamic.product(q, weights, bias, multiplier, shift, rows)
         return requantize(exact_matmul(q, weights.T) + bias, multiplier, shift, 0)
 
     def sums(self, t: int, h: Array, rows: slice = slice(None)) -> Array:
@@ -352,19 +261,24 @@ def sigmoid_q15(table: Array, x: Array) -> Array:
 
 def portable_call(op: RecurrentOperator, node: Node, graph: Graph) -> KernelCall:
     """The call of `mcugen_NAME_s8`; a constant that is zero throughout, but weights, is left out."""
-    steps, depth = graph.tensors[node.inputs[0]].shape[1:]
-    constants = {name: graph.constant(tensor) for name, tensor in zip(CONSTANTS, node.inputs[1:], strict=False)}
+    names = constant_names(node)
+    constants = {name: graph.constant(tensor) for name, tensor in zip(names, node.inputs[1:], strict=False)}
+    steps, depth = step_count(node, graph), constants["in_weights"].shape[1]
     hidden = constants["state_weights"].shape[1]
     optional = ("in_shift", "state_shift", "state_bias", "initial_state")
     constants = {name: data for name, data in constants.items() if name not in optional or np.any(data)}
-    flags = {name: int(node.attrs[name]) for name in ("reverse", "sequence", "clip")}
+    fields = ("reverse", "sequence", "clip", "in_exponent")
+    flags = {name: int(node.attrs[name]) for name in fields if name in node.attrs}
+    if "in_row_sums" in constants:
+        flags["in_common_shift"] = int(constants.pop("in_shift")[0])
     rows = op.gates * hidden
+    shifting = 20.0 if "in_row_sums" in constants else 0.0
     return KernelCall(
         f"mcugen_{op.name}_s8",
         (f"{op.name}_s8.h",),
         {"steps": steps, "in_c": depth, "hidden": hidden} | flags,
         constants,
-        cycles=steps * (rows * (depth + hidden) * 8.2 + rows * 30.0 + hidden * 160.0),
+        cycles=steps * (rows * (depth + hidden) * 8.2 + rows * (30.0 + shifting) + hidden * 160.0),
     )
 
 
@@ -376,12 +290,15 @@ def recurrent_cases(
 ) -> Iterator[Case]:
     """Graphs of one direction: steps, inputs and units that divide no blocking."""
     shapes = {"plain": (5, 3, 4), "reverse": (6, 5, 7), "last": (9, 6, 8), "wide": (3, 17, 9), "unit": (4, 1, 1)}
+    shapes["dynamic_small"] = shapes["wide"]
     chosen: list[tuple[str, Mapping[str, Any]]] = [
         ("plain", {}),
         ("reverse", {"reverse": True}),
         ("last", {"sequence": False}),
         ("wide", {"clip": 1.5}),
         ("unit", {"sequence": False, "reverse": True}),
+        ("dynamic", {}),
+        ("dynamic_small", {"sequence": False, "reverse": True, "clip": 1.5}),
         *variants,
     ]
     for name, attrs in chosen:
@@ -389,7 +306,8 @@ def recurrent_cases(
         rng = np.random.default_rng([steps, depth, hidden])
         builder = GraphBuilder(f"{op.name}_{name}")
         rows = op.gates * hidden
-        operands = [builder.input("x", (1, steps, depth))]
+        shape = (1, steps, depth)
+        operands = [dynamic_input(builder, shape) if name.startswith("dynamic") else builder.input("x", shape)]
         for fan_in, scale in ((depth, 1.5), (hidden, 0.7)):
             operands.append(builder.constant(rng.normal(size=(rows, fan_in)) * scale / np.sqrt(fan_in)))
             operands.append(builder.constant(rng.normal(size=rows) * 0.4))
@@ -397,4 +315,5 @@ def recurrent_cases(
             start = rng.uniform(-0.9, 0.9, hidden) if name in ("plain", "last") else np.zeros(hidden)
             operands.append(builder.constant(start))
         full = {"reverse": False, "sequence": True} | dict(default or {}) | dict(attrs)
-        yield Case(name, builder.output(builder.emit(op.name, operands, **full)), -2.0, 2.0)
+        reach = 0.01 if name == "dynamic_small" else 2.0
+        yield Case(name, builder.output(builder.emit(op.name, operands, **full)), -reach, reach)

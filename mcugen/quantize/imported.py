@@ -12,7 +12,7 @@ from mcugen.execute import Rows
 from mcugen.graph import DynamicQuantParams, Graph, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.fake_quantize import activation_params
-from mcugen.quantize.calibration import choose_activations, constant_params, observe
+from mcugen.quantize.calibration import choose_activations, constant_params, fixed_inputs, observe
 from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.quantizer import QuantizedModel, share_parameters
 from mcugen.quantize.sample_files import hold
@@ -34,7 +34,8 @@ def is_imported(graph: Graph) -> bool:
 
 def open_tensors(graph: Graph) -> list[str]:
     """The activations that have neither parameters of the model's nor those that their operator fixes or shares."""
-    found = [name for name in graph.inputs if graph.tensors[name].quant is None]
+    fixed = fixed_inputs(graph)
+    found = [name for name in graph.inputs if graph.tensors[name].quant is None and name not in fixed]
     for node in graph.nodes:
         if operator(node.op).output_quant(node, graph) == "observe":
             found += [name for name in node.outputs if graph.tensors[name].quant is None]
@@ -95,7 +96,7 @@ def _fixed(graph: Graph) -> dict[str, QuantParams]:
         for name, demand in zip(node.outputs, operator(node.op).output_quants(node, graph), strict=True):
             if isinstance(demand, QuantParams):
                 found[name] = demand
-    return found | constant_params(graph)
+    return found | fixed_inputs(graph) | constant_params(graph)
 
 
 def imported_weights(graph: Graph) -> dict[str, tuple[Array, Array]]:

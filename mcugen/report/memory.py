@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcugen.plan import memory_map
-from mcugen.plan.model import Buffer, Plan
+from mcugen.plan.model import Buffer, Plan, SectionPlan
 
 
 def memory_text(report: Mapping[str, Any]) -> str:
@@ -27,7 +27,7 @@ def _planned(report: Mapping[str, Any]) -> tuple[list[Buffer], Plan]:
     peak = max((b["offset"] + b["size"] + b["tail"] for b in listed), default=0)
     bound = min(report["ram"]["lower_bound"], peak)
     offsets = {b["name"]: b["offset"] for b in listed}
-    return buffers, Plan(offsets, peak, bound, report["ram"]["plan"])
+    return buffers, Plan(offsets, peak, bound, report["ram"]["plan"], (SectionPlan("", peak, bound),))
 
 
 def _names(report: Mapping[str, Any]) -> list[str]:
