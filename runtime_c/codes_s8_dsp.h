@@ -170,7 +170,7 @@ MCUGEN_SHARED void mcugen_codes_4x1_s8_dsp(struct mcugen_codes_s8_dsp *m)
         for (int32_t r = 0; r < 4; ++r) {
             const uint32_t word = *m->weights++;
             for (int32_t k = 0; k < 4; ++k) {
-                m->acc[r] = mcugen_smlad(mcugen_codes_pair(m->table, word, k), m->column[k], m->acc[r]);
+                m->acc[r] = mcugen_smlad(mcugen_codes_pair(m->table, word, k), mcugen_load32(m->column + k), m->acc[r]);
             }
         }
         m->column += 4;

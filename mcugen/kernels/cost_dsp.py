@@ -97,3 +97,18 @@ def codes_4x1_cycles(steps: int, *, grouped: bool) -> float:
 def codes_2x2_cycles(steps: int, *, grouped: bool) -> float:
     """A block of 2 channels of 2 pixels of `mcugen_conv2d_codes_s8_dsp`; factors make a call for every 4 steps."""
     return 51 * steps + (85 + 134 * -(-steps // 4) if grouped else 182)
+
+
+def codes_column_s16_cycles(steps: int, in_bytes: int) -> float:
+    """One call of `mcugen_codes_column_s16_dsp`, or of that for int8, `steps` groups of 8 inputs."""
+    return 24 + (20.0 if in_bytes == 2 else 32.0) * steps
+
+
+def int4_4x1_s16_cycles(steps: int) -> float:
+    """A block of 4 channels of `mcugen_fully_connected_codes_s16_dsp` without a table."""
+    return 42 * steps + _turns(steps, 2) * 1.5 + 150
+
+
+def int4_2x2_s16_cycles(steps: int) -> float:
+    """A block of 2 channels of 2 pixels of `mcugen_conv2d_codes_s16_dsp` without a table."""
+    return 36 * steps + _turns(steps, 2) * 1.5 + 150

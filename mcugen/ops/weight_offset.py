@@ -33,14 +33,14 @@ def weighted_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Tar
     output channel, and run on a kernel of their own.  Layers that read or write int16 have variants of their own, whose OP
     ends in _s16.
     """
+    packed = packed_lowerings(op, layer, plain, target)
+    if packed:
+        return packed
     if layer.wide:
         return [
             Lowering((weighted_call(layer),)),
             *(Lowering((call,)) for call in variants(f"{op}_s16", layer, target)),
         ]
-    packed = packed_lowerings(op, layer, plain, target)
-    if packed:
-        return packed
     if layer.weights.dtype != np.int8:
         return [Lowering((offset_call(layer),))]
     if layer.weights.min(initial=0) < LOWEST_PACKED:
