@@ -18,7 +18,7 @@ from mcugen.config import (
     read_config,
 )
 from mcugen.errors import McugenError
-from mcugen.quantize.precision import AUTO, INT8, PRECISIONS, parse_layer_precision
+from mcugen.quantize.precision import AUTO, INT8, PRECISIONS, parse_layer_precision, parse_precision
 from mcugen.quantize.quantizer import EFFORTS
 from mcugen.quantize.ranges import observer_names
 
@@ -34,6 +34,18 @@ class _Parsed(click.ParamType):  # type: ignore[type-arg]
             return value
         try:
             return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _PrecisionWords(click.Choice):  # type: ignore[type-arg]
+    """A word of a choice, or one for activations and one for weights with a plus sign between."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "+" not in str(value):
+            return super().convert(value, param, ctx)
+        try:
+            return parse_precision(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -67,17 +79,17 @@ EFFORT = click.option(
 )
 PRECISION = click.option(
     "--precision",
-    type=click.Choice(PRECISIONS),
+    type=_PrecisionWords(PRECISIONS),
     default=INT8,
     show_default=True,
-    help="Of all layers: int16 for activations, the others for weights.",
+    help="Of all layers: int16 for activations, the others for weights; both as int16+int4.",
 )
 AUTO_PRECISION = click.option(
     "--precision",
-    type=click.Choice((*PRECISIONS, AUTO)),
+    type=_PrecisionWords((*PRECISIONS, AUTO)),
     default=INT8,
     show_default=True,
-    help="Of all layers: int16 for activations, the others for weights; auto: a mix within limits.",
+    help="Of all layers: int16 for activations, the others for weights, both as int16+int4; auto: a mix within limits.",
 )
 COMPILER = click.option("--compiler", metavar="gcc|zig|PATH", help="The C compiler (default: what is installed).")
 

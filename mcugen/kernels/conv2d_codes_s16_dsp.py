@@ -1,4 +1,4 @@
-"""Convolution with weights of 4 bits that reads or writes int16 on cores with the DSP instructions: 2 channels of 2 pixels at a time."""
+"""Convolution with weights of 4 bits that reads or writes int16 on DSP cores: 2 channels of 2 pixels at a time."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ CONSTANT_CHANNEL_STEP = 2.0**-10
 """The accumulator step, in output steps, of a channel whose weights are all zero; of int16 outputs sixteen times that."""
 CONSTANT_CHANNEL_LIMIT = 2**22
 """A constant channel's bias is cut here: 4096 output steps, or 65,536 of int16, far in saturation."""
+ACCUMULATOR_MARGIN = 0.98
+"""The part of an accumulator's limit up to which scales are chosen: another rounding may sum to a little more."""
 
 
 def round_weights(weights: Array, in_quant: QuantParams, out_quant: QuantParams, bias: Array) -> tuple[Array, Array]:
@@ -51,6 +53,15 @@ def accumulator_bound(weights: Array, bias: Array, in_quant: QuantParams) -> Arr
     folded = bias - int(in_quant.zero_point) * flat.sum(axis=1)
     largest = max(-in_quant.low, in_quant.high)
     return np.asarray(np.abs(folded) + np.abs(flat).sum(axis=1) * largest)
+
+
+def scales_that_fit(integers: Array, scale: Array, bias: Array, in_quant: QuantParams) -> Array:
+    """The scales [out_c] at which the accumulators of the weights that `integers` at `scale` stand for keep to 32 bits.
+
+    `integers` output channel first; `bias` float `[out_c]`.  Within a margin for another rounding.
+    """
+    bound = accumulator_bound(integers, bias / (float(in_quant.scale) * scale), in_quant)
+    return np.asarray(scale * bound / (INT32_LIMIT * ACCUMULATOR_MARGIN))
 
 
 class WeightedOperator(Operator):

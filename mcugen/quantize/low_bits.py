@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.graph import Graph, QuantParams
-from mcugen.ops.weighted import float_bias, round_weights
+from mcugen.ops.weighted import float_bias, round_weights, scales_that_fit
 from mcugen.quantize import rounding
 from mcugen.quantize.grid import INT8_LIMIT, Grid
 from mcugen.quantize.layer_data import weight_matrix
@@ -40,8 +40,7 @@ def round_to_format(
 
     `hessian`: of the layer's inputs, positive definite; `feedback` and `sweeps` as in RoundingOptions.
     """
-    grid, scales = layer_grid(weights, hessian, word)
-    scales = np.maximum(scales, smallest_scales)
+    grid, scales = layer_grid(weights, hessian, word, smallest_scales)
 
     def rounded(scales: Array) -> Array:
         if feedback:
@@ -77,12 +76,16 @@ def plain_weights(
         plain, least = round_weights(weights, activations[node.inputs[0]], activations[node.outputs[0]], bias)
         matrix = weight_matrix(node, weights)
         same = np.broadcast_to(np.eye(matrix.shape[-1]), (len(matrix), matrix.shape[-1], matrix.shape[-1]))
-        grid, scales = layer_grid(matrix, same, formats[node.name])
         dead = ~plain.reshape(len(weights), -1).any(axis=1)
-        chosen = np.where(dead, least, np.maximum(scales.reshape(-1), least * INT8_LIMIT / INDEX_LIMIT))
-        q = rounding.plain_rounding(matrix, chosen.reshape(scales.shape), grid).reshape(weights.shape)
-        q[dead] = 0
-        found[node.name] = (q.astype(integer_dtype(formats[node.name])), chosen)
+        in_quant = activations[node.inputs[0]]
+        chosen = np.where(dead, least, least * INT8_LIMIT / INDEX_LIMIT)
+        for _ in range(ROUNDS if in_quant.dtype != "int8" else 1):
+            grid, scales = layer_grid(matrix, same, formats[node.name], chosen.reshape(matrix.shape[:2]))
+            chosen = np.where(dead, least, scales.reshape(-1))
+            q = rounding.plain_rounding(matrix, chosen.reshape(scales.shape), grid).reshape(weights.shape)
+            found[node.name] = (np.where(_columns(dead, q), 0, q).astype(integer_dtype(formats[node.name])), chosen)
+            if in_quant.dtype != "int8":
+                chosen = np.maximum(chosen, scales_that_fit(q, chosen, bias, in_quant))
     return found
 
 
@@ -91,24 +94,32 @@ def integer_dtype(word: str | None) -> str:
     return "int16" if word is not None and WEIGHT_FORMATS[word].bits == 8 else "int8"
 
 
-def layer_grid(weights: Array, hessian: Array, word: str) -> tuple[Grid, Array]:
-    """The grid of a weight format for a layer, and the scales at which it reaches the largest weight of each output."""
+def _columns(flags: Array, like: Array) -> Array:
+    """Flags by output channel, for weights with the output channel first."""
+    return np.asarray(flags.reshape(-1, *[1] * (like.ndim - 1)))
+
+
+def layer_grid(weights: Array, hessian: Array, word: str, smallest_scales: Array) -> tuple[Grid, Array]:
+    """The grid of a weight format for a layer, and the scales at which it reaches the largest weight of each output.
+
+    Where these would be below the smallest, the grid is for the smallest.
+    """
     peak = np.maximum(np.abs(weights).max(axis=2), 1e-30)
     form = WEIGHT_FORMATS[word]
     if form.group:
-        return _grouped_grid(weights, hessian, form.group)
+        return _grouped_grid(weights, hessian, form.group, smallest_scales)
     if form.values is not None:
         levels = np.unique(np.array(form.values, np.float64))
         levels = levels[levels >= -levels.max()]
-        return Grid(levels=levels), peak / levels.max()
+        return Grid(levels=levels), np.maximum(peak / levels.max(), smallest_scales)
     limit = INT8_LIMIT if form.bits == 4 else INDEX_LIMIT
-    scales = peak / limit
+    scales = np.maximum(peak / limit, smallest_scales)
     importance = np.diagonal(hessian, axis1=1, axis2=2)[:, None, :] * scales[..., None] ** 2
     values, share = (weights / scales[..., None]).reshape(-1), importance.reshape(-1)
     return Grid(levels=weighted_kmeans(values, share, 1 << form.bits)), scales
 
 
-def _grouped_grid(weights: Array, hessian: Array, group: int) -> tuple[Grid, Array]:
+def _grouped_grid(weights: Array, hessian: Array, group: int, smallest_scales: Array) -> tuple[Grid, Array]:
     """Seven steps to either side, and for each output and group of inputs a factor from the search of its best scale."""
     depth = weights.shape[-1]
     diagonal = np.diagonal(hessian, axis1=1, axis2=2)[:, None, :]
@@ -124,7 +135,7 @@ def _grouped_grid(weights: Array, hessian: Array, group: int) -> tuple[Grid, Arr
             best, chosen = np.where(loss < best, loss, best), np.where(loss < best, peak * shrink, chosen)
         parts.append(chosen)
     steps = np.stack(parts, axis=2)
-    scales = steps.max(axis=2) / FACTORS
+    scales = np.maximum(steps.max(axis=2) / FACTORS, smallest_scales)
     factors = np.clip(np.rint(steps / scales[..., None]), 1, FACTORS)
     return Grid(limit=INT4_LIMIT, factors=np.repeat(factors, group, axis=2)[..., :depth]), scales
 

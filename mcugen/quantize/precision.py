@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mcugen.errors import McugenError
@@ -45,6 +45,14 @@ class Precision:
 INT8_THROUGHOUT = Precision()
 
 
+def parse_precision(text: str) -> str:
+    """The words for the whole model, such as `int16+int4`; raises ValueError for anything else."""
+    fault = _word_fault(text)
+    if fault is not None:
+        raise ValueError(fault)
+    return text
+
+
 def parse_layer_precision(text: str) -> dict[str, str]:
     """The words by layer of `conv1=int16,fc2=int4,input=int16`; one layer takes several as `conv1=int16+int4`.
 
@@ -80,11 +88,11 @@ def _word_fault(words: str) -> str | None:
 def choose_precision(graph: Graph, whole: str = INT8, layers: Mapping[str, str] | None = None) -> Precision:
     """What words of a user mean for a canonical float graph.
 
-    `whole` is one of PRECISIONS and holds for every layer, with regard to weights for all but depthwise convolutions; `layers`
-    gives words by layer, in place of `whole`'s, or of a model input.  int16: the layer's outputs, or the input, are held in int16;
-    a word for weights: the weights of the layer.  A layer goes by its node's name, by the name of an ONNX node that it came from,
-    or by that of a tensor it writes.  Raises McugenError for layers that are not there, and for words that are unknown or that a
-    layer cannot take.
+    `whole` is one of PRECISIONS, or int16 and a word for weights as `int16+int4`, and holds for every layer, with regard to
+    weights for all but depthwise convolutions; `layers` gives words by layer, in place of `whole`'s, or of a model input.
+    int16: the layer's outputs, or the input, are held in int16; a word for weights: the weights of the layer.  A layer goes by
+    its node's name, by the name of an ONNX node that it came from, or by that of a tensor it writes.  Raises McugenError for
+    layers that are not there, and for words that are unknown or that a layer cannot take.
     """
     faults = [fault for fault in map(_word_fault, (whole, *(layers or {}).values())) if fault is not None]
     words = {name: _split(whole) for name in (*graph.inputs, *(node.name for node in graph.nodes))}
@@ -162,18 +170,6 @@ def check_dynamic(graph: Graph, precision: Precision, *, arithmetic: str) -> Non
         raise McugenError(
             f"{graph.name}: activations 'dynamic' are int8, with int8 weights and mcugen's own arithmetic",
             hint="leave `--activations` out, or `--precision`, `--layer-precision` and `--arithmetic`",
-        )
-
-
-def check_formats(graph: Graph, formats: Mapping[str, str], int16: Collection[str]) -> None:
-    """Raise McugenError where a layer with weights in fewer bits reads or writes one of the `int16` tensors."""
-    found = [n for n in graph.nodes if n.name in formats and not {n.inputs[0], *n.outputs}.isdisjoint(int16)]
-    if found:
-        names = ", ".join(f"'{'+'.join(dict.fromkeys(node.origin)) or node.name}'" for node in found[:NAMED])
-        raise McugenError(
-            f"{graph.name}: precision: weights in {formats[found[0].name]} go with int8 activations only, and {names} reads or "
-            "writes int16",
-            hint="give these layers int8 weights with `--layer-precision`, or the tensors int8",
         )
 
 

@@ -17,7 +17,7 @@ from mcugen.quantize.calibration import choose_activations, fixed_inputs, observ
 from mcugen.quantize.equalization import channel_statistics, equalize
 from mcugen.quantize.headroom import observe_tails, range_with_headroom
 from mcugen.quantize.integer_graph import integer_graph, name_formats
-from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, check_formats, int16_tensors
+from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, int16_tensors
 from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import INT16_LEVELS, quant_params
 from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
@@ -88,7 +88,6 @@ def quantize_graph(
     graph = observe_states(graph, samples)
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
-    check_formats(graph, precision.weights, int16)
     activations = choose_activations(graph, histograms, observer_name=plain, int16=int16)
     if observer == "auto" and on["headroom"]:
         activations = share_parameters(graph, activations | activations_with_headroom(graph, samples, int16))

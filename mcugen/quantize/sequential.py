@@ -10,11 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.execute import is_batchable
-from mcugen.fixed_point import INT32_LIMIT
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import QuantContext, clip_bounds
-from mcugen.ops.weighted import accumulator_bound, float_bias, has_weights, round_weights
+from mcugen.ops.weighted import (
+    ACCUMULATOR_MARGIN,
+    accumulator_bound,
+    float_bias,
+    has_weights,
+    round_weights,
+    scales_that_fit,
+)
 from mcugen.quantize import rounding
 from mcugen.quantize.bias_correction import correct_bias
 from mcugen.quantize.integer_graph import integer_node
@@ -27,7 +33,8 @@ Progress = Callable[[int, int], None]
 
 FAST_ACCUMULATOR = 2.0**23
 """Kernels whose accumulator is scaled by 256 need it below this: a channel that keeps it when rounded plainly keeps it here."""
-ACCUMULATOR_MARGIN = 0.98
+FIT_ROUNDS, NEAR = 6, 0.99
+"""How often a packed layer's scales are raised at most, and the part of what is needed that does."""
 COARSEST = 8.0
 LEAST_UNSATURATED = 0.5
 """With fewer rows inside the input's range all rows count."""
@@ -134,9 +141,9 @@ def _smallest_scales(plain: Array, scales: Array, bias: Array, in_quant: QuantPa
     A channel whose bias is large for its weights takes coarser weights for it, within `COARSEST`.  Sums of int16 stay within
     32 bits.
     """
-    bound = accumulator_bound(plain, bias / (float(in_quant.scale) * scales), in_quant)
     if in_quant.dtype != "int8":
-        return np.asarray(scales * bound / (INT32_LIMIT * ACCUMULATOR_MARGIN))
+        return scales_that_fit(plain, scales, bias, in_quant)
+    bound = accumulator_bound(plain, bias / (float(in_quant.scale) * scales), in_quant)
     growth = bound / (FAST_ACCUMULATOR * ACCUMULATOR_MARGIN)
     return np.asarray(scales * np.where(growth <= COARSEST, growth, 1.0))
 
@@ -153,7 +160,8 @@ class LayerProblem:
     """One layer's rounding problem; see rounding.py for shapes.
 
     `dead` [groups, outputs]: channels that are constant; `smallest_scales`: below them an accumulator could grow too large;
-    `given` and `wanted` [groups, rows, ...]: quantized inputs, float outputs before the activation; `sample` of each row.
+    `given` and `wanted` [groups, rows, ...]: quantized inputs, float outputs before the activation; `sample` of each row;
+    `in_quant`: of the inputs.
     """
 
     weights: Array
@@ -167,6 +175,7 @@ class LayerProblem:
     wanted: Array
     bounds: tuple[float, float]
     sample: Array
+    in_quant: QuantParams
 
     @property
     def rows(self) -> int:
@@ -211,6 +220,7 @@ def _layer_problem(
         target + bias.reshape(groups, 1, outputs),
         clip_bounds(node),
         sample,
+        in_quant,
     )
 
 
@@ -234,6 +244,30 @@ def _round_to_int8(problem: LayerProblem, weights: Array, options: RoundingOptio
     return q, scales
 
 
+def _round_to_format(problem: LayerProblem, weights: Array, options: RoundingOptions, word: str) -> tuple[Array, Array]:
+    """Integers of the weight format and scales; where the grid is so coarse that sums of int16 come to leave 32 bits, again."""
+    dead = problem.dead
+    hessian = damped(shrunk(problem.moments), options.damping)
+    smallest = np.where(dead, problem.scales, problem.smallest_scales)
+    for _ in range(FIT_ROUNDS):
+        q, scales = round_to_format(
+            weights, hessian, word, smallest_scales=smallest, feedback=options.feedback, sweeps=options.sweeps
+        )
+        needed = _scales_for(q, scales, problem)
+        if np.all(dead | (needed * NEAR <= scales)):
+            break
+        smallest = np.where(dead, problem.scales, np.maximum(smallest, needed))
+    return q, np.where(dead, problem.scales, scales)
+
+
+def _scales_for(q: Array, scales: Array, problem: LayerProblem) -> Array:
+    """`scales_that_fit` [groups, outputs]; those of int8 inputs always do."""
+    if problem.in_quant.dtype == "int8":
+        return np.zeros_like(scales)
+    flat = q.reshape(-1, q.shape[-1])
+    return scales_that_fit(flat, scales.reshape(-1), problem.bias.reshape(-1), problem.in_quant).reshape(scales.shape)
+
+
 def _round_layer(
     problem: LayerProblem, options: RoundingOptions, word: str | None
 ) -> tuple[Array, Array, Array, float | None]:
@@ -245,12 +279,7 @@ def _round_layer(
     if word is None:
         q, scales = _round_to_int8(problem, weights, options)
     else:
-        hessian = damped(shrunk(m), options.damping)
-        smallest = np.where(dead, problem.scales, problem.smallest_scales)
-        q, scales = round_to_format(
-            weights, hessian, word, smallest_scales=smallest, feedback=options.feedback, sweeps=options.sweeps
-        )
-        scales = np.where(dead, problem.scales, scales)
+        q, scales = _round_to_format(problem, weights, options, word)
     q = np.where(dead[..., None], 0, q)
     bias = problem.bias
     if options.bias:

@@ -63,15 +63,18 @@ def evaluate(graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
     return values
 
 
-def min_max(values: Array) -> QuantParams:
-    """int8 parameters over the range of `values` and zero."""
+def min_max(values: Array, dtype: str = "int8") -> QuantParams:
+    """Parameters over the range of `values` and zero."""
+    if dtype == "int16":
+        return QuantParams.per_tensor(float(np.abs(values).max()) / 32767 or 1.0, 0, dtype)
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     scale = (high - low) / 255 or 1.0
     return QuantParams.per_tensor(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))
 
 
-def quantized(case: Case) -> QuantizedCase:
-    """The case with every activation ranged over a few random samples, and its reference on one of them."""
+def quantized(case: Case, in_dtype: str = "int8", out_dtype: str = "int8") -> QuantizedCase:
+    """The case with every activation ranged over a few random samples, and its reference on one of them; `in_dtype` of the graph's
+    inputs, `out_dtype` of what nodes write."""
     graph = case.graph
     rng = np.random.default_rng(len(case.name))
     draw = [
@@ -81,7 +84,7 @@ def quantized(case: Case) -> QuantizedCase:
     runs = [evaluate(graph, inputs) for inputs in draw]
     activations: dict[str, QuantParams] = {}
     for name in graph.inputs:
-        activations[name] = min_max(np.stack([run[name] for run in runs]))
+        activations[name] = min_max(np.stack([run[name] for run in runs]), in_dtype)
     activations |= fixed_inputs(graph)
     integer = replace(graph, nodes=[], tensors=dict(graph.tensors))
     for node in graph.nodes:
@@ -91,7 +94,7 @@ def quantized(case: Case) -> QuantizedCase:
             elif isinstance(demand, QuantParams):
                 activations[output] = demand
             else:
-                activations[output] = min_max(np.stack([run[output] for run in runs]))
+                activations[output] = min_max(np.stack([run[output] for run in runs]), out_dtype)
         quantize_node(integer, node, graph, activations)
     for name, quant in activations.items():
         shape = quant.held_shape(graph.tensors[name].shape)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from mcugen.errors import McugenError
+from mcugen.fixed_point import INT32_LIMIT
 from mcugen.graph import Graph
 from mcugen.graph_file import graph_bytes
 from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.weighted import accumulator_bound
 from mcugen.quantize import rounding
 from mcugen.quantize.ablation import measure
 from mcugen.quantize.grid import Grid
@@ -34,7 +36,7 @@ def test_rounding_keeps_to_the_grid_and_beats_the_nearest_integers(word: str) ->
     none = np.zeros(weights.shape[:2])
     q, scales = round_to_format(weights, hessian, word, smallest_scales=none)
     assert pack_weights(q[0].astype(integer_dtype(word)), word) is not None
-    grid, plain_scales = layer_grid(weights, hessian, word)
+    grid, plain_scales = layer_grid(weights, hessian, word, np.zeros(weights.shape[:2]))
     plain = rounding.plain_rounding(weights, plain_scales, grid)
     reached = rounding.quadratic_error(q, scales, weights, hessian)
     nearest = rounding.quadratic_error(plain, plain_scales, weights, hessian)
@@ -160,8 +162,35 @@ def test_formats_are_for_layers_with_weights(network: Graph) -> None:
         choose_precision(network, "int8", {"x": "int4"})
 
 
-def test_formats_go_with_int8_activations(network: Graph) -> None:
-    layer = next(node.name for node in network.nodes if node.op == "conv2d")
-    precision = choose_precision(network, "int8", {layer: "int16+int4"})
-    with pytest.raises(McugenError, match="int4 go with int8 activations only"):
-        quantize_graph(network, inputs(1), precision=precision)
+@pytest.mark.parametrize("word", FORMATS)
+def test_formats_go_with_int16_activations(network: Graph, word: str) -> None:
+    given = inputs(1)
+    wide = quantize_graph(network, given, precision=choose_precision(network, f"int16+{word}"))
+    plain = quantize_graph(network, given, precision=choose_precision(network, word))
+    stored = [node for node in wide.graph.nodes if "weight_format" in node.attrs]
+    assert {wide.graph.tensors[node.inputs[0]].dtype for node in stored} == {"int16"}
+    assert all(pack_weights(wide.graph.constant(n.inputs[1]), word) is not None for n in stored)
+    assert measure(network, wide.graph, given).output_db > measure(network, plain.graph, given).output_db
+
+
+LONG_ROWS = [(word, 1200, False) for word in ("int8", *FORMATS)] + [("codebook", 560, True), ("int4x32", 560, True)]
+
+
+@pytest.mark.parametrize(("word", "depth", "batched"), LONG_ROWS)
+def test_sums_of_int16_stay_in_32_bits_in_every_format(word: str, depth: int, batched: bool) -> None:
+    """A row of equal weights, which most formats' largest integers would take past 32 bits; pow2 rounds some of them up first."""
+    rng = np.random.default_rng(7)
+    builder = GraphBuilder("long")
+    x = builder.input("x", (1 if batched else 2, depth))
+    y = builder.emit("fully_connected", [x, builder.constant(np.full((2, depth), 0.5), "w")])
+    graph = builder.output(y if batched else builder.emit("transpose", [y], perm=(1, 0)))
+    shape = (8, depth) if batched else (8, 2, depth)
+    samples = {"x": rng.normal(size=shape).astype(np.float32)}
+    precision = choose_precision(graph, "int16" if word == "int8" else f"int16+{word}")
+    model = quantize_graph(graph, samples, effort="fast", precision=precision)
+    node = model.graph.nodes[0]
+    weights, bias = (model.graph.constant(name) for name in node.inputs[1:3])
+    quant = model.graph.tensors[node.inputs[0]].quant
+    assert quant is not None and quant.dtype == "int16"
+    bound = accumulator_bound(weights, bias, quant)
+    assert 2**28 < bound.max() < INT32_LIMIT
