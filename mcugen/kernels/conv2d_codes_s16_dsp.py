@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
 from mcugen.kernels.cost_dsp import codes_2x2_cycles, codes_column_s16_cycles, codes_table_cycles, int4_2x2_s16_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_codes_dsp import TABLE_BYTES, code_constants
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall

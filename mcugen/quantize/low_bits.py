@@ -76,7 +76,7 @@ def plain_weights(
         plain, least = round_weights(weights, activations[node.inputs[0]], activations[node.outputs[0]], bias)
         matrix = weight_matrix(node, weights)
         same = np.broadcast_to(np.eye(matrix.shape[-1]), (len(matrix), matrix.shape[-1], matrix.shape[-1]))
-        dead = ~plain.reshape(len(weights), -1).any(axis=1)
+        dead = np.asarray(~plain.reshape(len(weights), -1).any(axis=1))
         in_quant = activations[node.inputs[0]]
         chosen = np.where(dead, least, least * INT8_LIMIT / INDEX_LIMIT)
         for _ in range(ROUNDS if in_quant.dtype != "int8" else 1):
