@@ -13,7 +13,9 @@ from mcugen.errors import VerificationFailed
 from mcugen.execute import Rows, evaluate
 from mcugen.graph import Graph
 from mcugen.package import Package
+from mcugen.quantize.goals import logits_of
 from mcugen.run.host import HostModel
+from mcugen.sqnr import bootstrap_interval, sqnr_db
 from mcugen.streaming import newest
 from mcugen.verification import expected_windows, run_windows
 
@@ -21,7 +23,6 @@ Array = npt.NDArray[Any]
 
 Progress = Callable[[int, int], None]
 
-BOOTSTRAPS = 1000
 CHUNK = 64
 
 
@@ -47,13 +48,6 @@ class Evaluation:
         return {**asdict(self), "interval_db": list(self.interval_db), "outputs": dict(self.outputs)}
 
 
-def sqnr_db(signal: Array, result: Array) -> float:
-    """10 log10 of signal power over noise power; infinite without noise."""
-    noise = float(np.sum((signal.astype(np.float64) - result) ** 2))
-    power = float(np.sum(signal.astype(np.float64) ** 2))
-    return float("inf") if noise == 0 else 10 * float(np.log10(max(power, 1e-300) / noise))
-
-
 def evaluate_package(
     package: Package,
     model: HostModel,
@@ -67,9 +61,10 @@ def evaluate_package(
     Raises VerificationFailed where the C differs from the reference.
     """
     graph = package.window_graph
-    logits = [name for name in logits_before_softmax(graph) if name in package.float_graph.tensors]
-    logits = [] if package.stream is not None and not package.stream.exact else logits
-    names = [*package.graph.outputs, *logits]
+    logits = logits_of(graph, graph.outputs[0])
+    if logits not in package.float_graph.tensors or (package.stream is not None and not package.stream.exact):
+        logits = None
+    names = [*package.graph.outputs, *([] if logits is None else [logits])]
     count = len(next(iter(samples.values())))
     parts = []
     for start in range(0, count, CHUNK):
@@ -85,7 +80,7 @@ def evaluate_package(
     return Evaluation(
         samples=count,
         sqnr_db=sqnr_db(*first),
-        logit_sqnr_db=sqnr_db(*pairs[logits[0]]) if logits else None,
+        logit_sqnr_db=None if logits is None else sqnr_db(*pairs[logits]),
         median_db=float(np.median([sqnr_db(a, b) for a, b in zip(*first, strict=True)])),
         interval_db=bootstrap_interval(*first),
         argmax_agreement=float(np.mean(float_class == class_)),
@@ -124,22 +119,3 @@ def _pair(graph: Graph, name: str, real: Array, integers: Array) -> tuple[Array,
     quant = graph.tensors[name].quant
     assert quant is not None
     return real.reshape(len(real), -1), quant.dequantize(integers).reshape(len(real), -1)
-
-
-def logits_before_softmax(graph: Graph) -> list[str]:
-    """The input of the Softmax that makes the first output, if one does."""
-    name = graph.outputs[0]
-    while (node := graph.producer(name)) is not None and node.op == "reshape":
-        name = node.inputs[0]
-    return [node.inputs[0]] if node is not None and node.op == "softmax" else []
-
-
-def bootstrap_interval(signal: Array, result: Array) -> tuple[float, float]:
-    """95 % interval of the SQNR when the samples are drawn again with replacement, seeded."""
-    power = np.sum(signal.astype(np.float64) ** 2, axis=1)
-    noise = np.sum((signal - result) ** 2, axis=1)
-    rng = np.random.default_rng(0)
-    draws = rng.integers(0, len(power), (BOOTSTRAPS, len(power)))
-    ratio = power[draws].sum(axis=1) / np.maximum(noise[draws].sum(axis=1), 1e-300)
-    low, high = np.percentile(10 * np.log10(np.maximum(ratio, 1e-300)), [2.5, 97.5])
-    return float(low), float(high)

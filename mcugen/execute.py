@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.graph import Graph, Node
+from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops import operator
 
 Array = npt.NDArray[Any]
@@ -27,17 +27,19 @@ BATCH_BYTES = 1 << 26
 
 
 def evaluate(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] | None = None) -> dict[str, Array]:
-    """Float values of the outputs (or of the tensors in `keep`) for samples stacked along axis 0 of every input.
+    """Float values `[N, ...]` of the outputs (or of the tensors in `keep`) for samples `[N, ...]` of every input.
 
-    A stateful graph takes the samples as runs one after the other, from its initial state on.
+    A tensor's own first axis follows that of the samples where it is not 1.  A stateful graph takes the samples as runs
+    one after the other, from its initial state on.
     """
     return _collect(graph, inputs, keep, _stepwise(lambda node, arrays: operator(node.op).evaluate(node, arrays)))
 
 
 def reference(graph: Graph, inputs: Mapping[str, Array], *, keep: Sequence[str] | None = None) -> dict[str, Array]:
-    """Integer values of the outputs (or of the tensors in `keep`) of an integer graph; the meaning of the generated C.
+    """Integer values `[N, ...]` of the outputs (or of the tensors in `keep`) of an integer graph; the meaning of the C.
 
-    A stateful graph takes the samples as runs one after the other, from its initial state on.
+    A tensor's own first axis follows that of the samples where it is not 1.  A stateful graph takes the samples as runs
+    one after the other, from its initial state on.
     """
     return _collect(graph, inputs, keep, _stepwise(lambda node, arrays: operator(node.op).reference(node, arrays)))
 
@@ -68,19 +70,30 @@ def _stepwise(run: Run) -> Run:
 def evaluate_changed(graph: Graph, values: Mapping[str, Array], changed: Mapping[str, Array]) -> dict[str, Array]:
     """Float values of all tensors that depend on those in `changed`, whose arrays stand in place of those in `values`.
 
-    `values` holds every tensor of the graph but constants, all samples in one batch.
+    `values` holds what `evaluate` gives of every tensor but constants, all samples in one batch.
     """
     result = dict(changed)
     for node in graph.nodes:
         if any(name in result for name in node.inputs) and not any(name in changed for name in node.outputs):
-            arrays = [result[n] if n in result else _known(graph, values, n) for n in node.inputs]
-            result.update(zip(node.outputs, operator(node.op).evaluate(node, arrays), strict=True))
+            arrays = [_operand(graph, result if n in result else values, n) for n in node.inputs]
+            outputs = operator(node.op).evaluate(node, arrays)
+            result.update((n, by_sample(graph.tensors[n], y)) for n, y in zip(node.outputs, outputs, strict=True))
     return result
 
 
-def _known(graph: Graph, values: Mapping[str, Array], name: str) -> Array:
-    data = graph.tensors[name].data
-    return values[name] if data is None else data
+def _operand(graph: Graph, values: Mapping[str, Array], name: str) -> Array:
+    tensor = graph.tensors[name]
+    return operand(tensor, values[name]) if tensor.data is None else tensor.data
+
+
+def operand(tensor: Tensor, samples: Array) -> Array:
+    """Samples `[N, ...]` of a tensor as its readers take them: one beside the other along axis 0."""
+    return samples.reshape((-1, *tensor.shape[1:]) if tensor.shape else ())
+
+
+def by_sample(tensor: Tensor, array: Array) -> Array:
+    """What a node writes, as samples `[N, ...]`: the inverse of `operand`."""
+    return array if tensor.shape[:1] == (1,) else array.reshape(-1, *tensor.shape)
 
 
 def is_batchable(graph: Graph) -> bool:
@@ -106,8 +119,7 @@ def _batches(graph: Graph, inputs: Mapping[str, Rows], keep: Sequence[str], run:
 def _run_batch(graph: Graph, inputs: Mapping[str, Array], keep: Sequence[str], run: Run) -> dict[str, Array]:
     values: dict[str, Array] = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
     for name in graph.inputs:
-        tensor = graph.tensors[name]
-        values[name] = inputs[name].reshape((-1, *tensor.shape[1:]) if tensor.shape else ())
+        values[name] = operand(graph.tensors[name], inputs[name])
     last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     kept = set(keep)
     for i, node in enumerate(graph.nodes):
@@ -116,4 +128,4 @@ def _run_batch(graph: Graph, inputs: Mapping[str, Array], keep: Sequence[str], r
         for name in node.inputs:
             if last[name] == i and name not in kept:
                 values.pop(name, None)
-    return {name: values[name] for name in keep}
+    return {name: by_sample(graph.tensors[name], values[name]) for name in keep}

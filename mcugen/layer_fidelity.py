@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.channel_map import ChannelMap
-from mcugen.execute import Rows, evaluate, evaluate_changed, is_batchable, reference
+from mcugen.execute import Rows, evaluate, evaluate_changed, is_batchable, operand, reference
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
-from mcugen.quantize.range_search import goal_tensors
+from mcugen.quantize.goals import goal_tensors
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -248,12 +248,14 @@ def _alone(
     given = [
         original.constant(n)
         if original.is_constant(n)
-        else (_rounded(integer, channels, real, n) if n in known else real[n])
+        else operand(original.tensors[n], _rounded(integer, channels, real, n) if n in known else real[n])
         for n in in_float.inputs
     ]
     wanted = operator(in_float.op).evaluate(in_float, given)[in_float.outputs.index(name)]
     arrays = [
-        integer.constant(n) if integer.is_constant(n) else _quant(integer, n).quantize(_forth(n, real[n], channels))
+        integer.constant(n)
+        if integer.is_constant(n)
+        else operand(integer.tensors[n], _quant(integer, n).quantize(_forth(n, real[n], channels)))
         for n in in_integers.inputs
     ]
     result = operator(in_integers.op).reference(in_integers, arrays)[in_integers.outputs.index(name)]

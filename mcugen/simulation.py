@@ -28,7 +28,6 @@ Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
 DEFAULT_VECTORS = 8
-EMULATORS = ("unicorn", "qemu")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from onnxruntime.quantization import quantize_dynamic
 
 import mcugen
 from mcugen.errors import McugenError
-from mcugen.evaluation import sqnr_db
 from mcugen.execute import evaluate, reference
 from mcugen.graph import DYNAMIC, Graph
 from mcugen.layer_fidelity import study_layers
@@ -24,6 +23,7 @@ from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.dynamic import binary_scale
 from mcugen.pipeline import Quantized, compile_model, load, quantize
 from mcugen.run.toolchain import find_host_compiler
+from mcugen.sqnr import sqnr_db
 
 RNG = np.random.default_rng(11)
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from test_operators import EMULATED_VECTORS, STRICT, host
 
-from mcugen.evaluation import sqnr_db
 from mcugen.execute import evaluate, is_batchable, reference
 from mcugen.graph import Graph
 from mcugen.ops import operators
@@ -22,6 +21,7 @@ from mcugen.run.baremetal import link_bench
 from mcugen.run.bench import run_vectors
 from mcugen.run.emulator import unicorn_booter
 from mcugen.run.toolchain import find_cross_compiler
+from mcugen.sqnr import sqnr_db
 from mcugen.targets import load_target
 from mcugen.verification import verification_vectors, verify_package
 

@@ -12,12 +12,12 @@ import pytest
 import mcugen
 from mcugen.channel_map import ChannelMap, channel_maps_text, read_channel_maps
 from mcugen.errors import UnsupportedModel
-from mcugen.evaluation import sqnr_db
 from mcugen.execute import evaluate, reference
 from mcugen.graph import Graph
 from mcugen.layer_fidelity import LayerStudy, study_layers
 from mcugen.ops.builder import GraphBuilder
 from mcugen.pipeline import Quantized, quantize
+from mcugen.sqnr import sqnr_db
 from tests.quantize.test_methods import separable_network
 
 ROOT = Path(__file__).parents[1]

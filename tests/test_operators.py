@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcugen.evaluation import sqnr_db
 from mcugen.execute import evaluate, reference
 from mcugen.ops import operators
 from mcugen.ops.operator import Case
@@ -18,6 +17,7 @@ from mcugen.run.bench import run_vectors
 from mcugen.run.emulator import unicorn_booter
 from mcugen.run.host import HostModel
 from mcugen.run.toolchain import find_cross_compiler
+from mcugen.sqnr import sqnr_db
 from mcugen.targets import load_target
 from mcugen.verification import emulations, verification_vectors, verify_package
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mcugen
-from mcugen.evaluation import sqnr_db
+from mcugen.sqnr import sqnr_db
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "examples/digits/digits.onnx"

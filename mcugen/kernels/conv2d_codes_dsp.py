@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcugen.kernels.conv2d_dsp import convolution_params, pixel_overlap
+from mcugen.kernels.conv2d_dsp import pixel_overlap
 from mcugen.kernels.conv2d_int4_dsp import window_copies
 from mcugen.kernels.conv2d_plain_dsp import copy_cycles
 from mcugen.kernels.cost_dsp import codes_2x2_cycles, codes_column_cycles, codes_table_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_codes_dsp import TABLE_BYTES, code_constants
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcugen.kernels.cost_dsp import matmul_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
 from mcugen.kernels.shared_code import shared
 from mcugen.plan.overlap import access_distance
@@ -68,30 +68,6 @@ def specialized_bytes(layer: ConvLayer) -> int:
     return POINT_BYTES if layer.kernel_h * layer.kernel_w == 1 else INNER_BYTES
 
 
-def convolution_params(layer: ConvLayer) -> dict[str, int]:
-    """The fields that say where a convolution reads and how it ends, by their names in the C structs."""
-    return {
-        "in_h": layer.in_h,
-        "in_w": layer.in_w,
-        "in_c": layer.in_c,
-        "out_h": layer.out_h,
-        "out_w": layer.out_w,
-        "out_c": layer.out_c,
-        "kernel_h": layer.kernel_h,
-        "kernel_w": layer.kernel_w,
-        "stride_h": layer.stride_h,
-        "stride_w": layer.stride_w,
-        "dilation_h": layer.dilation_h,
-        "dilation_w": layer.dilation_w,
-        "pad_top": layer.pad_top,
-        "pad_left": layer.pad_left,
-        "in_zero_point": layer.in_zero_point,
-        "out_zero_point": layer.out_zero_point,
-        "act_min": layer.act_min,
-        "act_max": layer.act_max,
-    }
-
-
 def pixel_overlap(layer: ConvLayer, pixels: int, *, buffered: bool = True) -> int:
     """How far before its input the output must begin where `pixels` pixels are computed at a time, in ascending order.
 
@@ -113,7 +89,6 @@ def pixel_overlap(layer: ConvLayer, pixels: int, *, buffered: bool = True) -> in
         first * layer.out_c * layer.out_bytes,
         last * layer.out_c * layer.out_bytes,
         read_size=layer.in_h * row,
-        write_size=y.size * layer.out_c * layer.out_bytes,
         buffered=buffered,
     )
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
 from mcugen.kernels.cost_dsp import matmul_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_dsp import Int64, blocks_of_3_and_2, pack_stream, round_up, scaled_requantization
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
 from mcugen.kernels.conv2d_plain_dsp import copy_cycles
 from mcugen.kernels.cost_dsp import column_int4_cycles, matmul_int4_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2
 from mcugen.kernels.pack_int4_dsp import int4_requantization, pack_int4_stream
 from mcugen.kernels.shared_code import shared

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.kernels.conv2d_dsp import convolution_params, pixel_overlap
+from mcugen.kernels.conv2d_dsp import pixel_overlap
 from mcugen.kernels.cost_scalar import int4_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
 from mcugen.targets import Target

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcugen.kernels.conv2d_1x1_dsp import is_pointwise
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
 from mcugen.kernels.cost_dsp import matmul_lean_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall

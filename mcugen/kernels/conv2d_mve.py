@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_mve import VECTOR, matmul_cycles, matrix_code, needs_any, pack_stream, round_up
 from mcugen.program import KernelCall
 from mcugen.targets import Target

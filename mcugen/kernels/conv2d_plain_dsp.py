@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
 from mcugen.kernels.cost_dsp import matmul_plain_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_dsp import pack_plain_stream, round_up
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall

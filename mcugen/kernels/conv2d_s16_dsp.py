@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels, pixel_overlap
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.conv2d_dsp import inner_pixels, pixel_overlap
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, round_up
 from mcugen.kernels.pack_s16_dsp import pack_stream_s16, requantization, store_kind
 from mcugen.kernels.shared_code import shared

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.conv2d_1x1_dsp import is_pointwise
-from mcugen.kernels.conv2d_dsp import convolution_params, pixel_overlap
+from mcugen.kernels.conv2d_dsp import pixel_overlap
 from mcugen.kernels.cost_scalar import column_cycles, matmul_cycles, window_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_scalar import pack_stream
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall

@@ -74,7 +74,6 @@ def tile_overlap(layer: ConvLayer) -> int:
         (y * layer.out_w + x) * layer.out_c * layer.out_bytes,
         (y_end * layer.out_w + x_end) * layer.out_c * layer.out_bytes,
         read_size=layer.in_h * layer.in_w * layer.in_c,
-        write_size=layer.out_h * layer.out_w * layer.out_c * layer.out_bytes,
         buffered=True,
     )
 
@@ -87,7 +86,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_conv2d_winograd_s8_dsp",
         headers=("conv2d_winograd_s8_dsp.h",),
-        params={name: getattr(layer, name) for name in FIELDS},
+        params=layer.fields(*FIELDS),
         constants={"weights": pack_weights(layer), "requantization": pack_requantization(layer, multiplier)},
         scratch=64 * -(-layer.in_c // 16) * 16 + max(24 * layer.in_c, 512 + 8 * -(-layer.out_c // 4) * 4),
         overlap={0: tile_overlap(layer)},

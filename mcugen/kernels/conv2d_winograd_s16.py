@@ -33,7 +33,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_conv2d_winograd_s16_dsp",
         headers=("conv2d_winograd_s16_dsp.h",),
-        params={name: getattr(layer, name) for name in FIELDS},
+        params=layer.fields(*FIELDS),
         constants={"weights": pack_weights(layer), "requantization": pack_requantization(layer, multiplier)},
         scratch=64 * -(-layer.in_c // 16) * 16 + max(24 * layer.in_c, 512 + 16 * -(-layer.out_c // 4) * 4),
         overlap={0: tile_overlap(layer)},

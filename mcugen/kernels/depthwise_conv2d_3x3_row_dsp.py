@@ -28,7 +28,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_depthwise_conv2d_3x3_row_s8_dsp",
         headers=("depthwise_conv2d_3x3_row_s8_dsp.h",),
-        params={name: getattr(layer, name) for name in FIELDS} | {"channels": layer.in_c},
+        params=layer.fields(*FIELDS) | {"channels": layer.in_c},
         constants={"weights": pack_weights(layer, along_height=False)},
         overlap={0: layer.out_w * layer.in_c},
         in_place=0,

@@ -38,7 +38,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_depthwise_conv2d_3x3_stride2_s8_dsp",
         headers=("depthwise_conv2d_3x3_stride2_s8_dsp.h",),
-        params={name: getattr(layer, name) for name in FIELDS} | {"channels": layer.in_c},
+        params=layer.fields(*FIELDS) | {"channels": layer.in_c},
         constants={"weights": pack_weights(layer, along_height=False)},
         overlap={0: row_overlap(layer)},
         in_place=0 if (layer.out_h, layer.pad_top, bottom) == (1, 0, 0) else None,

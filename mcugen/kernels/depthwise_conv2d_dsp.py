@@ -62,7 +62,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_depthwise_conv2d_s8_dsp",
         headers=("depthwise_conv2d_s8_dsp.h",),
-        params={name: getattr(layer, name) for name in FIELDS} | {"channel_multiplier": layer.out_c // layer.in_c},
+        params=layer.fields(*FIELDS) | {"channel_multiplier": layer.out_c // layer.in_c},
         constants={"weights": pack_weights(layer)},
         scratch=8 * pairs + -(-layer.in_c // 4) * 4,
         overlap={0: pixel_overlap(layer)},

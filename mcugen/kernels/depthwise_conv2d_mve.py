@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.kernels.conv2d_dsp import convolution_params, inner_pixels
+from mcugen.kernels.conv2d_dsp import inner_pixels
 from mcugen.kernels.conv2d_mve import window_cycles
 from mcugen.kernels.depthwise_conv2d_dsp import pixel_overlap
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_mve import VECTOR, clamp_cycles, needs_any, round_up
 from mcugen.kernels.shared_code import shared
 from mcugen.plan.overlap import access_distance
@@ -68,12 +68,11 @@ def row_overlap(layer: ConvLayer) -> int:
     """How far before its input the output must begin where a row is computed behind the last of its input rows is copied."""
     end = np.minimum(np.arange(layer.out_h) * layer.stride_h - layer.pad_top + 3, layer.in_h).clip(0)
     start = np.concatenate([[0], end[:-1]])
-    row, out_row = layer.in_w * layer.in_c, layer.out_w * layer.in_c
+    row, out_row = layer.in_w * layer.in_c * layer.in_bytes, layer.out_w * layer.in_c * layer.out_bytes
     first = np.arange(layer.out_h) * out_row
     return access_distance(
         *(start * row, end * row, first, first + out_row),
         read_size=layer.in_h * row,
-        write_size=layer.out_h * out_row,
         buffered=True,
     )
 
@@ -87,15 +86,22 @@ def has_pairs(layer: ConvLayer) -> bool:
 
 def pack_weights(layer: ConvLayer) -> npt.NDArray[np.int32]:
     """The stream of depthwise_pixel_s8_mve.h."""
+    multiplier = layer.multiplier.astype(np.int64)
+    scales = [multiplier, layer.shift.astype(np.int64)] if needs_any(layer) else [multiplier // 2]
+    return pack_channels(layer, layer.bias.astype(np.int64), scales)
+
+
+def pack_channels(
+    layer: ConvLayer, bias: npt.NDArray[np.int64], scales: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int32]:
+    """For every 8 channels bias[8], weights[taps][8] and each of the scales [8]; of words first the even channels."""
     taps = layer.kernel_h * layer.kernel_w
     channels = round_up(layer.in_c, LANES)
     padded = np.zeros((channels, taps), np.int8)
     padded[: layer.in_c] = layer.weights.reshape(layer.in_c, taps)
     tiles = padded.reshape(-1, LANES, taps).transpose(0, 2, 1)
     words = np.ascontiguousarray(tiles).view(np.uint8).reshape(channels // LANES, -1).view("<i4")
-    multiplier = layer.multiplier.astype(np.int64)
-    scales = [multiplier, layer.shift.astype(np.int64)] if needs_any(layer) else [multiplier // 2]
-    parts = [_even_odd(layer.bias.astype(np.int64), channels), words, *(_even_odd(scale, channels) for scale in scales)]
+    parts = [_even_odd(bias, channels), words, *(_even_odd(scale, channels) for scale in scales)]
     return np.concatenate(parts, axis=1).reshape(-1)
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.conv2d_dsp import inner_pixels
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, plain_overlap
 from mcugen.kernels.pack_s16_dsp import Requantization, requantization, store_kind
 from mcugen.kernels.shared_code import shared
-from mcugen.plan.overlap import convolution_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -33,13 +32,13 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     scale = requantization(layer)
     if "dsp" not in target.variants or layer.out_c != layer.in_c or layer.groups != layer.in_c or scale is None:
         return
-    params = {field: int(getattr(layer, field)) for field in FIELDS} | {"channels": layer.in_c}
+    params = layer.fields(*FIELDS) | {"channels": layer.in_c}
     general = KernelCall(
         function="mcugen_depthwise_conv2d_s16_dsp",
         headers=("depthwise_conv2d_s16_dsp.h",),
         params=params | {"store": store_kind(layer.out_dtype, layer.act_min), "in_shift": scale.in_shift},
         constants={"weights": pack_pairs(layer, scale)},
-        overlap={0: overlap(layer)},
+        overlap={0: plain_overlap(layer, "row")},
         over_read={0: layer.in_c % 2 * layer.in_bytes},
         cycles=depthwise_cycles(layer),
         code_bytes=700,
@@ -81,21 +80,6 @@ def pack_pairs(layer: ConvLayer, scale: Requantization) -> npt.NDArray[np.uint32
     taps = (weights[0::2] & 0xFFFF) | (weights[1::2] & 0xFFFF) << 16
     columns = [initial[0::2], initial[1::2], taps, multiplier[0::2], multiplier[1::2]]
     return (np.concatenate(columns, axis=1) & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
-
-
-def overlap(layer: ConvLayer) -> int:
-    """Of a kernel that computes two pixels at a time, two channels after the other."""
-    return convolution_distance(
-        (layer.in_h, layer.in_w, layer.in_c),
-        (layer.out_h, layer.out_w, layer.out_c),
-        kernel=(layer.kernel_h, layer.kernel_w),
-        stride=(layer.stride_h, layer.stride_w),
-        pad=(layer.pad_top, layer.pad_left),
-        dilation=(layer.dilation_h, layer.dilation_w),
-        granularity="row",
-        input_bytes=layer.in_bytes,
-        output_bytes=layer.out_bytes,
-    )
 
 
 def depthwise_cycles(layer: ConvLayer) -> float:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcugen.kernels.conv2d_dsp import convolution_params
 from mcugen.kernels.cost_scalar import depthwise_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_scalar import PAIR_LIMIT, Words, round_up, scalar_requantization
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall

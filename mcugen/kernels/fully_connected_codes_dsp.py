@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.cost_dsp import codes_4x1_cycles, codes_column_cycles, codes_table_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.kernels.pack_codes_dsp import TABLE_BYTES, code_constants
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
@@ -26,13 +26,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_fully_connected_codes_s8_dsp",
         headers=("fully_connected_codes_s8_dsp.h",),
-        params={
-            "in_c": layer.depth,
-            "out_c": layer.out_c,
-            "out_zero_point": layer.out_zero_point,
-            "act_min": layer.act_min,
-            "act_max": layer.act_max,
-        },
+        params=layer.fields("in_c", "out_c", *ENDS),
         constants=constants,
         scratch=TABLE_BYTES + 16 * steps,
         overlap={0: -layer.depth},

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcugen.kernels.cost_dsp import column_cycles, matvec_cycles, matvec_direct_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.kernels.pack_dsp import pack_column_stream, scaled_requantization
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
@@ -33,13 +33,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     call = KernelCall(
         function="mcugen_fully_connected_s8_dsp",
         headers=("fully_connected_s8_dsp.h",),
-        params={
-            "in_c": depth,
-            "out_c": layer.out_c,
-            "out_zero_point": layer.out_zero_point,
-            "act_min": layer.act_min,
-            "act_max": layer.act_max,
-        },
+        params=layer.fields("in_c", "out_c", *ENDS),
         constants={"weights": stream},
         scratch=8 * steps,
         overlap={0: -depth},

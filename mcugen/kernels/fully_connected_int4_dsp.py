@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcugen.kernels.cost_dsp import column_int4_cycles, matvec_int4_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.kernels.pack_int4_dsp import int4_requantization, pack_int4_stream
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
@@ -29,13 +29,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_fully_connected_int4_s8_dsp",
         headers=("fully_connected_int4_s8_dsp.h",),
-        params={
-            "in_c": layer.depth,
-            "out_c": layer.out_c,
-            "out_zero_point": layer.out_zero_point,
-            "act_min": layer.act_min,
-            "act_max": layer.act_max,
-        },
+        params=layer.fields("in_c", "out_c", *ENDS),
         constants={"weights": pack_int4_stream(weights, *scaled, [4] * fours + [1] * ones)},
         scratch=16 * steps,
         overlap={0: -layer.depth},

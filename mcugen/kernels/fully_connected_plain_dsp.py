@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.cost_dsp import matvec_plain_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.kernels.pack_dsp import pack_plain_stream
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
@@ -24,13 +24,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_fully_connected_plain_s8_dsp",
         headers=("fully_connected_plain_s8_dsp.h",),
-        params={
-            "in_c": layer.depth,
-            "out_c": layer.out_c,
-            "out_zero_point": layer.out_zero_point,
-            "act_min": layer.act_min,
-            "act_max": layer.act_max,
-        },
+        params=layer.fields("in_c", "out_c", *ENDS),
         constants={"weights": pack_plain_stream(layer, blocks)},
         overlap={0: layer.out_c - blocks[-1] if len(blocks) > 1 else -layer.depth},
         over_read={0: -layer.depth % 4},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.kernels.pack_s16_dsp import pack_stream_s16, requantization, store_kind
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
@@ -19,8 +19,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     if "dsp" not in target.variants or scale is None:
         return
     fours, steps = -(-layer.out_c // 4), -(-layer.in_c // 4)
-    fields = ("in_bytes", "in_c", "out_c", "out_zero_point", "act_min", "act_max")
-    params = {field: int(getattr(layer, field)) for field in fields}
+    params = layer.fields("in_bytes", "in_c", "out_c", *ENDS)
     narrow = layer.in_bytes == 1
     yield KernelCall(
         function="mcugen_fully_connected_s16_dsp",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.cost_scalar import column_cycles, matvec_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.kernels.pack_scalar import pack_stream
 from mcugen.kernels.shared_code import shared
 from mcugen.program import KernelCall
@@ -25,13 +25,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     yield KernelCall(
         function="mcugen_fully_connected_s8_scalar",
         headers=("fully_connected_s8_scalar.h",),
-        params={
-            "in_c": layer.depth,
-            "out_c": layer.out_c,
-            "out_zero_point": layer.out_zero_point,
-            "act_min": layer.act_min,
-            "act_max": layer.act_max,
-        },
+        params=layer.fields("in_c", "out_c", *ENDS),
         constants={"weights": stream},
         scratch=8 * steps,
         overlap={0: -layer.depth},

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.plan.overlap import Granularity, convolution_distance
+
+Array = npt.NDArray[Any]
+
 INT8 = "int8"
 """Weights as they are, a byte each; other words are those of weight_format.py."""
+WINDOWS = (
+    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
+    "dilation_w", "pad_top", "pad_left",
+)  # fmt: skip
+"""Where a convolution reads, by the names of the C structs' fields."""
+ENDS = ("out_zero_point", "act_min", "act_max")
+"""How a sum becomes an output."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,15 @@ class ConvLayer:
     out_dtype: str = "int8"
     weight_format: str = INT8
 
+    def fields(self, *names: str) -> dict[str, int]:
+        """Fields of a kernel's struct that the layer has under the same names."""
+        return {name: int(getattr(self, name)) for name in names}
+
+    @property
+    def scales(self) -> dict[str, Array]:
+        """The constants `multiplier`, and `shift` where some channel needs it."""
+        return {"multiplier": self.multiplier} | ({"shift": self.shift} if self.needs_shift else {})
+
     @property
     def wide(self) -> bool:
         """Whether it reads or writes int16."""
@@ -86,7 +107,27 @@ class ConvLayer:
         flat = np.abs(self.weights.astype(np.int64)).reshape(self.weights.shape[0], -1).sum(axis=1) * reach
         return int((flat + np.abs(self.bias.astype(np.int64))).max())
 
-    @property
-    def coarse_multiplier(self) -> bool:
-        """Whether every multiplier is a multiple of 256, so that kernels with an accumulator scaled by 256 give equal bits."""
-        return bool(np.all(self.multiplier % 256 == 0))
+
+def convolution_params(layer: ConvLayer) -> dict[str, int]:
+    """The fields that say where a convolution reads and how it ends, by their names in the C structs."""
+    return layer.fields(*WINDOWS, "in_zero_point", *ENDS)
+
+
+def grouped_params(layer: ConvLayer) -> dict[str, int]:
+    """As `convolution_params`, of a kernel that takes any number of groups."""
+    return layer.fields(*WINDOWS, "groups", "in_zero_point", *ENDS)
+
+
+def plain_overlap(layer: ConvLayer, granularity: Granularity = "pixel") -> int:
+    """KernelCall.overlap of a kernel that computes pixel after pixel, or row after row, channels one after the other."""
+    return convolution_distance(
+        (layer.in_h, layer.in_w, layer.in_c),
+        (layer.out_h, layer.out_w, layer.out_c),
+        kernel=(layer.kernel_h, layer.kernel_w),
+        stride=(layer.stride_h, layer.stride_w),
+        pad=(layer.pad_top, layer.pad_left),
+        dilation=(layer.dilation_h, layer.dilation_w),
+        granularity=granularity,
+        input_bytes=layer.in_bytes,
+        output_bytes=layer.out_bytes,
+    )

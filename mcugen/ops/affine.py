@@ -29,7 +29,7 @@ from mcugen.ops.operator import (
     image_rows,
     output_attrs,
 )
-from mcugen.ops.weighted import float_bias, integer_parameters, round_weights
+from mcugen.ops.weighted import float_bias, integer_parameters, requantization, round_weights
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ class Affine(Operator):
         size = graph.tensors[node.outputs[0]].size
         return Cost(size, size)
 
+    def separates(self, node: Node, graph: Graph, axis: int) -> bool:
+        return bool(axis != node.attrs["axis"])
+
     def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
         return node.with_attrs(axis=perm.index(node.attrs["axis"]))
 
@@ -145,21 +148,13 @@ def along(values: Array, axis: int, rank: int) -> Array:
 
 def depthwise_layer(node: Node, graph: Graph, rows: int) -> ConvLayer:
     """The integer node, channels last, as a depthwise 1x1 convolution over an image of height 1."""
-    weights, bias, multiplier, shift = (graph.constant(name) for name in node.inputs[1:5])
-    a, channels = node.attrs, weights.size
+    weights = graph.constant(node.inputs[1])
+    channels = weights.size
     return ConvLayer(
         *(1, rows, channels, 1, rows, channels, 1, 1, 1, 1, 1, 1, 0, 0),
         groups=channels,
         weights=weights.reshape(channels, 1, 1, 1),
-        bias=bias,
-        multiplier=multiplier,
-        shift=shift,
-        in_zero_point=a["in_zero_point"],
-        out_zero_point=a["out_zero_point"],
-        act_min=a["act_min"],
-        act_max=a["act_max"],
-        in_dtype=graph.tensors[node.inputs[0]].dtype,
-        out_dtype=graph.tensors[node.outputs[0]].dtype,
+        **requantization(node, graph),
     )
 
 

@@ -41,6 +41,14 @@ class BinaryOperator(Operator):
         even = all(len(shape) == 4 and shape[1] == 1 for shape in fixed)
         return RowWindow() if even and image_rows(node, graph) is not None else None
 
+    def separates(self, node: Node, graph: Graph, axis: int) -> bool:
+        """A constant must not vary along the axis."""
+        if not graph.is_constant(node.inputs[1]):
+            return super().separates(node, graph, axis)
+        constant = graph.tensors[node.inputs[1]].shape
+        place = axis - len(graph.tensors[node.outputs[0]].shape) + len(constant)
+        return place < 0 or constant[place] == 1
+
     def batchable(self, node: Node, graph: Graph) -> bool:
         ranks = {len(graph.tensors[name].shape) for name in (*node.inputs[:2], *node.outputs)}
         constant = [graph.tensors[name] for name in node.inputs[:2] if graph.is_constant(name)]

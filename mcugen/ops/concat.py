@@ -120,6 +120,9 @@ class Concat(Operator):
             offset += width
         return [Lowering(tuple(calls))]
 
+    def separates(self, node: Node, graph: Graph, axis: int) -> bool:
+        return bool(axis != node.attrs["axis"]) and "constant" not in node.attrs.get("parts", ())
+
     def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
         if any(graph.is_constant(name) for name in node.inputs):
             return None

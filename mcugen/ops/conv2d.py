@@ -10,14 +10,13 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import requantize_output
 from mcugen.graph import Graph, Node, Tensor
-from mcugen.kernels.layer import INT8, ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params, plain_overlap
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, RowWindow, Spec, apply_clip
 from mcugen.ops.spatial import channels_first, image_input, window_attrs
 from mcugen.ops.weight_offset import weighted_lowerings
-from mcugen.ops.weighted import WeightedOperator
+from mcugen.ops.weighted import WeightedOperator, requantization
 from mcugen.ops.window import convolve, output_size
-from mcugen.plan.overlap import convolution_distance
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ class Conv2d(WeightedOperator):
 
     name: ClassVar[str] = "conv2d"
     onnx: ClassVar[tuple[str, ...]] = ("Conv",)
+    windowed: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         inputs = importer.inputs()
@@ -141,7 +141,7 @@ def convolution_rows(node: Node, graph: Graph) -> RowWindow:
 def conv_layer(node: Node, graph: Graph) -> ConvLayer:
     """What kernels need to know of an integer convolution, depthwise or not."""
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    weights, bias, multiplier, shift = (graph.constant(name) for name in node.inputs[1:5])
+    weights = graph.constant(node.inputs[1])
     a = node.attrs
     return ConvLayer(
         in_h=x.shape[1],
@@ -160,47 +160,19 @@ def conv_layer(node: Node, graph: Graph) -> ConvLayer:
         pad_left=a["pads"][1],
         groups=a.get("groups", x.shape[3]),
         weights=weights,
-        bias=bias,
-        multiplier=multiplier,
-        shift=shift,
-        in_zero_point=a["in_zero_point"],
-        out_zero_point=a["out_zero_point"],
-        act_min=a["act_min"],
-        act_max=a["act_max"],
-        in_dtype=x.dtype,
-        out_dtype=graph.tensors[node.outputs[0]].dtype,
-        weight_format=a.get("weight_format", INT8),
+        **requantization(node, graph),
     )
 
 
-GEOMETRY = (
-    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
-    "dilation_w", "pad_top", "pad_left", "in_zero_point", "out_zero_point", "act_min", "act_max",
-)  # fmt: skip
 PORTABLE_CYCLES_PER_MAC = 9.5
 PORTABLE_CYCLES_PER_DEPTHWISE_MAC = 22.0
 PORTABLE_CYCLES_PER_OUTPUT = 30.0
 
 
-def _overlap(layer: ConvLayer) -> int:
-    """Of a kernel that computes pixel after pixel, one channel at a time."""
-    return convolution_distance(
-        (layer.in_h, layer.in_w, layer.in_c),
-        (layer.out_h, layer.out_w, layer.out_c),
-        kernel=(layer.kernel_h, layer.kernel_w),
-        stride=(layer.stride_h, layer.stride_w),
-        pad=(layer.pad_top, layer.pad_left),
-        dilation=(layer.dilation_h, layer.dilation_w),
-    )
-
-
 def portable_call(layer: ConvLayer, function: str = "mcugen_conv2d_s8", **extra: int) -> KernelCall:
     """The plain kernel, which takes every shape."""
-    constants: dict[str, Array] = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
-    if layer.needs_shift:
-        constants["shift"] = layer.shift
     outputs = layer.out_h * layer.out_w * layer.out_c
-    params = {field: int(getattr(layer, field)) for field in GEOMETRY} | extra
+    params = convolution_params(layer) | extra
     cycles_per_mac = PORTABLE_CYCLES_PER_DEPTHWISE_MAC
     if function == "mcugen_conv2d_s8":
         params["groups"] = layer.groups
@@ -209,8 +181,8 @@ def portable_call(layer: ConvLayer, function: str = "mcugen_conv2d_s8", **extra:
         function,
         (function.removeprefix("mcugen_") + ".h",),
         params,
-        constants,
-        overlap={0: _overlap(layer)},
+        {"weights": layer.weights, "bias": layer.bias, **layer.scales},
+        overlap={0: plain_overlap(layer)},
         cycles=layer.macs * cycles_per_mac + outputs * PORTABLE_CYCLES_PER_OUTPUT,
         code_bytes=400,
     )

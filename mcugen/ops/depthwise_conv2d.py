@@ -26,6 +26,7 @@ class DepthwiseConv2d(WeightedOperator):
     """`x` [1, H, W, C], `weights` [O, kh, kw, 1], `bias` [O], O a multiple of C; attributes as conv2d without groups."""
 
     name: ClassVar[str] = "depthwise_conv2d"
+    windowed: ClassVar[bool] = True
 
     def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
         return [Spec(window_shape(node, inputs[0].shape, inputs[1].shape))]

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import exact_matmul, requantize_output
 from mcugen.graph import Graph, Node, Tensor
-from mcugen.kernels.layer import INT8, ConvLayer
+from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.ops.builder import GraphBuilder
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
 from mcugen.ops.weight_offset import weighted_lowerings
-from mcugen.ops.weighted import WeightedOperator
+from mcugen.ops.weighted import WeightedOperator, requantization
 from mcugen.program import KernelCall
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class FullyConnected(WeightedOperator):
 
     name: ClassVar[str] = "fully_connected"
     onnx: ClassVar[tuple[str, ...]] = ("Gemm", "MatMul")
+    vectorwise: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         inputs = importer.inputs()
@@ -98,36 +99,22 @@ def _from_matmul(importer: Importer, inputs: list[str], weights: Array | None) -
 def fully_connected_layer(node: Node, graph: Graph) -> ConvLayer:
     """As a 1x1 convolution over an image of height 1 whose width is the number of rows."""
     x = graph.tensors[node.inputs[0]]
-    weights, bias, multiplier, shift = (graph.constant(name) for name in node.inputs[1:5])
+    weights = graph.constant(node.inputs[1])
     out_c, depth = weights.shape
     rows = x.size // depth
-    a = node.attrs
     return ConvLayer(
         *(1, rows, depth, 1, rows, out_c, 1, 1, 1, 1, 1, 1, 0, 0, 1),
         weights=weights.reshape(out_c, 1, 1, depth),
-        bias=bias,
-        multiplier=multiplier,
-        shift=shift,
-        in_zero_point=a["in_zero_point"],
-        out_zero_point=a["out_zero_point"],
-        act_min=a["act_min"],
-        act_max=a["act_max"],
-        in_dtype=x.dtype,
-        out_dtype=graph.tensors[node.outputs[0]].dtype,
-        weight_format=a.get("weight_format", INT8),
+        **requantization(node, graph),
     )
 
 
 def portable_call(layer: ConvLayer) -> KernelCall:
-    constants: dict[str, Array] = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
-    if layer.needs_shift:
-        constants["shift"] = layer.shift
-    fields = ("in_c", "out_c", "out_zero_point", "act_min", "act_max")
     return KernelCall(
         "mcugen_fully_connected_s8",
         ("fully_connected_s8.h",),
-        {"rows": layer.in_w} | {field: int(getattr(layer, field)) for field in fields},
-        constants,
+        {"rows": layer.in_w} | layer.fields("in_c", "out_c", *ENDS),
+        {"weights": layer.weights, "bias": layer.bias, **layer.scales},
         cycles=layer.macs * 5.0 + layer.in_w * layer.out_c * 25.0,
         code_bytes=150,
     )

@@ -78,6 +78,9 @@ class Gather(MovementOperator):
         )
         return [Lowering((call,))]
 
+    def separates(self, node: Node, graph: Graph, axis: int) -> bool:
+        return bool(axis != node.attrs["axis"])
+
     def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
         return node.with_attrs(axis=perm.index(node.attrs["axis"]))
 

@@ -10,16 +10,11 @@ import numpy.typing as npt
 
 from mcugen.fixed_point import saturate, weighted_sum_params
 from mcugen.graph import Graph, Node, QuantParams, Tensor
-from mcugen.kernels.layer import ConvLayer
-from mcugen.plan.overlap import convolution_distance
+from mcugen.kernels.layer import ConvLayer, grouped_params, plain_overlap
 from mcugen.program import KernelCall
 
 Array = npt.NDArray[Any]
 
-GEOMETRY = (
-    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
-    "dilation_w", "pad_top", "pad_left", "groups", "in_zero_point", "out_zero_point", "act_min", "act_max",
-)  # fmt: skip
 CYCLES_PER_MAC, CYCLES_PER_TAP, CYCLES_PER_OUTPUT = 8.0, 12.0, 30.0
 
 
@@ -44,27 +39,13 @@ def place_distance(size: int, in_bytes: int, out_bytes: int) -> int:
 
 def weighted_call(layer: ConvLayer) -> KernelCall:
     """The plain kernel of a convolution, depthwise or not, or of a fully connected layer."""
-    constants: dict[str, Array] = {"weights": layer.weights, "bias": layer.bias, "multiplier": layer.multiplier}
-    if layer.needs_shift:
-        constants["shift"] = layer.shift
-    distance = convolution_distance(
-        (layer.in_h, layer.in_w, layer.in_c),
-        (layer.out_h, layer.out_w, layer.out_c),
-        kernel=(layer.kernel_h, layer.kernel_w),
-        stride=(layer.stride_h, layer.stride_w),
-        pad=(layer.pad_top, layer.pad_left),
-        dilation=(layer.dilation_h, layer.dilation_w),
-        input_bytes=layer.in_bytes,
-        output_bytes=layer.out_bytes,
-    )
-    fields = ("in_bytes", "out_bytes", *GEOMETRY)
     outputs, taps = layer.out_h * layer.out_w * layer.out_c, layer.kernel_h * layer.kernel_w
     return KernelCall(
         "mcugen_conv2d_s16",
         ("conv2d_s16.h",),
-        {field: int(getattr(layer, field)) for field in fields},
-        constants,
-        overlap={0: distance},
+        layer.fields("in_bytes", "out_bytes") | grouped_params(layer),
+        {"weights": layer.weights, "bias": layer.bias, **layer.scales},
+        overlap={0: plain_overlap(layer)},
         cycles=layer.macs * CYCLES_PER_MAC + outputs * (CYCLES_PER_OUTPUT + taps * CYCLES_PER_TAP),
         code_bytes=400,
     )

@@ -44,6 +44,7 @@ class LayerNorm(Operator):
 
     name: ClassVar[str] = "layer_norm"
     onnx: ClassVar[tuple[str, ...]] = ("LayerNormalization",)
+    vectorwise: ClassVar[bool] = True
     fuses_clip: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:

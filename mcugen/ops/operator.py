@@ -167,6 +167,10 @@ class Operator:
     """The input that holds weights to be quantized per output channel (axis 0), with the bias behind it."""
     elementwise: ClassVar[bool] = False
     """Whether each output element depends only on the input elements at the same place (broadcasting allowed)."""
+    vectorwise: ClassVar[bool] = False
+    """Whether each vector along the output's last axis depends only on the input's vector at the same place."""
+    windowed: ClassVar[bool] = False
+    """Whether windows slide over an image: attributes strides, dilations, pads, and kernel or weights [O, h, w, ...]."""
     int16_inputs: ClassVar[bool] = False
     """Whether the activations that it reads may be int16, each on its own."""
     int16_output: ClassVar[bool] = False
@@ -236,6 +240,11 @@ class Operator:
         the same as on the whole image (see plan.row_blocks).
         """
         return None
+
+    def separates(self, node: Node, graph: Graph, axis: int) -> bool:
+        """Whether a place along `axis`, where all activations have the same size, depends on that place of the inputs alone."""
+        rank = len(graph.tensors[node.outputs[0]].shape)
+        return self.elementwise or (self.vectorwise and axis != rank - 1)
 
     def cost(self, node: Node, graph: Graph) -> Cost:
         return Cost(elements=sum(graph.tensors[o].size for o in node.outputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ WHOLE: dict[str, Any] = {"strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 
 class PoolOperator(Operator):
     """`x` [1, H, W, C]; attributes kernel (h, w), strides, dilations, pads (top, left, bottom, right)."""
 
+    windowed: ClassVar[bool] = True
+
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         source = importer.inputs()[0]
         shape = importer.shape(source)
@@ -30,6 +32,8 @@ class PoolOperator(Operator):
         if rank not in (3, 4):
             raise importer.unsupported(f"a pool over {rank - 2} dimensions", "mcugen compiles 1-D and 2-D pools")
         if onnx_type(importer).startswith("Global"):
+            if rank == 4 and shape[0] != 1:
+                return self._over_whole_images(importer, source)
             kernel = (1, shape[2]) if rank == 3 else shape[2:]
             window = WHOLE
         else:
@@ -40,6 +44,14 @@ class PoolOperator(Operator):
         self.check_windows(importer, shape, attrs)
         y = importer.emit(self.name, [image_input(importer, source)], **attrs)
         return [channels_first(importer, y, rank)]
+
+    def _over_whole_images(self, importer: Importer, source: str) -> Sequence[str]:
+        """One mean or maximum for each channel of several images: each of them becomes a row of one image."""
+        n, c, h, w = importer.shape(source)
+        last = importer.emit("transpose", [source], perm=(0, 2, 3, 1))
+        rows = importer.emit("reshape", [last], shape=(1, n, h * w, c))
+        y = importer.emit(self.name, [rows], kernel=(1, h * w), **WHOLE, **self.onnx_attrs(importer, 4))
+        return [importer.emit("reshape", [y], shape=(n, c, 1, 1))]
 
     def onnx_attrs(self, importer: Importer, rank: int) -> dict[str, Any]:
         """Further attributes of this pool."""

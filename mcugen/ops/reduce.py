@@ -33,7 +33,7 @@ def _pooled(importer: Importer, op: str, x: str, reduced: Sequence[int], attrs: 
     """One pool with a window over `reduced`; its output's elements lie in the order of the axes that are left."""
     shape = importer.shape(x)
     rank = len(shape)
-    if rank == 4 and list(reduced) == [2, 3]:
+    if rank == 4 and shape[0] == 1 and list(reduced) == [2, 3]:
         image = importer.emit("transpose", [x], perm=(0, 2, 3, 1))
         return importer.emit(op, [image], kernel=shape[2:], **(WHOLE | attrs))
     if list(reduced) != list(range(reduced[0], reduced[-1] + 1)):

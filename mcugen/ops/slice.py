@@ -72,6 +72,9 @@ class Slice(MovementOperator):
         sizes = graph.tensors[node.outputs[0]].shape
         return [Lowering((strided_call(node, sizes, steps, offset, bytes_each=element_bytes(x)),))]
 
+    def separates(self, node: Node, graph: Graph, axis: int) -> bool:
+        return bool(node.attrs["sizes"][axis] == WHOLE_AXIS)
+
     def permute(self, node: Node, graph: Graph, perm: tuple[int, ...]) -> Node | None:
         return node.with_attrs(**{key: tuple(node.attrs[key][i] for i in perm) for key in ("starts", "steps", "sizes")})
 

@@ -40,6 +40,7 @@ class Softmax(Operator):
 
     name: ClassVar[str] = "softmax"
     onnx: ClassVar[tuple[str, ...]] = ("Softmax", "LogSoftmax")
+    vectorwise: ClassVar[bool] = True
     int16_inputs: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:

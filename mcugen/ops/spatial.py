@@ -1,4 +1,4 @@
-"""Importing ONNX operators with spatial axes: N, C, spatial... in; channels-last images inside."""
+"""Importing ONNX operators with spatial axes: N, C, spatial... in; one channels-last image inside."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from mcugen.ops.window import same_pads
 
 
 def image_input(importer: Importer, name: str) -> str:
-    """[N, C, H, W] or [N, C, L] as a channels-last image [N, H, W, C]; L becomes width, the height is 1."""
+    """[1, C, H, W] or [N, C, L] as a channels-last image [1, H, W, C]; L becomes the width, N the height."""
     shape = importer.shape(name)
     if len(shape) == 4:
+        if shape[0] != 1:
+            raise importer.unsupported(
+                f"a batch of {shape[0]} images", "export the model with a batch of 1: one run is one image"
+            )
         return importer.emit("transpose", [name], perm=(0, 2, 3, 1))
     last = importer.emit("transpose", [name], perm=(0, 2, 1))
-    return importer.emit("reshape", [last], shape=(shape[0], 1, shape[2], shape[1]))
+    return importer.emit("reshape", [last], shape=(1, shape[0], shape[2], shape[1]))
 
 
 def channels_first(importer: Importer, name: str, rank: int) -> str:
     """The inverse of `image_input`."""
     if rank == 4:
         return importer.emit("transpose", [name], perm=(0, 3, 1, 2))
-    n, _, length, channels = importer.shape(name)
+    _, n, length, channels = importer.shape(name)
     flat = importer.emit("reshape", [name], shape=(n, length, channels))
     return importer.emit("transpose", [flat], perm=(0, 2, 1))
 

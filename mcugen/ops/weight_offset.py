@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcugen.kernels import variants
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, grouped_params
 from mcugen.ops.int16 import weighted_call
 from mcugen.ops.operator import Lowering
 from mcugen.ops.packed_weights import packed_lowerings
@@ -20,10 +20,6 @@ LOWEST_PACKED = -127
 """Kernels that pack weights in pairs have no room for -128."""
 CYCLES_PER_MAC = 12.0
 CYCLES_PER_OUTPUT = 30.0
-FIELDS = (
-    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
-    "dilation_w", "pad_top", "pad_left", "groups", "in_zero_point", "out_zero_point", "act_min", "act_max",
-)  # fmt: skip
 
 
 def weighted_lowerings(op: str, layer: ConvLayer, plain: KernelCall, target: Target) -> list[Lowering]:
@@ -56,15 +52,13 @@ def offset_call(layer: ConvLayer) -> KernelCall:
         "weights": (flat - offset[:, None]).astype(np.int8).reshape(layer.weights.shape),
         "offset": offset.astype(np.int16),
         "bias": layer.bias,
-        "multiplier": layer.multiplier,
+        **layer.scales,
     }
-    if layer.needs_shift:
-        constants["shift"] = layer.shift
     outputs = layer.out_h * layer.out_w * layer.out_c
     return KernelCall(
         "mcugen_conv2d_s8_offset",
         ("conv2d_s8_offset.h",),
-        {field: int(getattr(layer, field)) for field in FIELDS},
+        grouped_params(layer),
         constants,
         cycles=layer.macs * CYCLES_PER_MAC + outputs * CYCLES_PER_OUTPUT,
         code_bytes=400,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mcugen.errors import UnsupportedModel
 from mcugen.fixed_point import INT32_LIMIT, quantize_multiplier
 from mcugen.graph import Graph, Node, QuantParams
+from mcugen.kernels.layer import INT8
 from mcugen.ops import operator
 from mcugen.ops.operator import Operator, QuantContext, output_attrs
 
@@ -98,6 +99,20 @@ def float_bias(node: Node, graph: Graph) -> Array:
     if len(node.inputs) < 3:
         return np.zeros(out_channels)
     return np.broadcast_to(graph.constant(node.inputs[2]).astype(np.float64).reshape(-1), (out_channels,))
+
+
+def requantization(node: Node, graph: Graph) -> dict[str, Any]:
+    """The fields of the integer node's ConvLayer that do not depend on its shape."""
+    bias, multiplier, shift = (graph.constant(name) for name in node.inputs[2:5])
+    fields = {name: node.attrs[name] for name in ("in_zero_point", "out_zero_point", "act_min", "act_max")}
+    return fields | {
+        "bias": bias,
+        "multiplier": multiplier,
+        "shift": shift,
+        "in_dtype": graph.tensors[node.inputs[0]].dtype,
+        "out_dtype": graph.tensors[node.outputs[0]].dtype,
+        "weight_format": node.attrs.get("weight_format", INT8),
+    }
 
 
 def integer_parameters(

@@ -11,15 +11,12 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
+from mcugen.ops.binary import BinaryOperator
 from mcugen.ops.importing import WHOLE_AXIS
 
 Array = npt.NDArray[Any]
 Perm = tuple[int, ...]
 
-CONVOLUTIONS = ("conv2d", "depthwise_conv2d", "tflite_conv2d", "tflite_depthwise_conv2d")
-POOLS = ("max_pool2d", "average_pool2d", "tflite_average_pool2d")
-LAST_AXIS = ("softmax", "tflite_softmax", "layer_norm", "fully_connected", "tflite_fully_connected")
-BROADCASTING = ("add", "mul", "tflite_add")
 SWAPPED: Perm = (0, 2, 1, 3)
 
 
@@ -62,10 +59,10 @@ def reach_of(node: Node, graph: Graph, axes: Sequence[int]) -> Reach | None:
     reach: Reach | None = None
     if len(node.outputs) != 1 or axis >= len(shape):
         return None
-    if node.op in (*CONVOLUTIONS, *POOLS):
+    if operator(node.op).windowed:
         if axis in (1, 2) and layout(shape, axis) in ((0, 1, 2, 3), SWAPPED):
             i = axis - 1
-            kernel = a["kernel"] if node.op in POOLS else graph.tensors[node.inputs[1]].shape[1:3]
+            kernel = a["kernel"] if "kernel" in a else graph.tensors[node.inputs[1]].shape[1:3]
             reach = Reach(axis, kernel[i], a["strides"][i], a["pads"][i], a["pads"][i + 2], a["dilations"][i])
     elif node.op == "slice" and a["sizes"][axis] != WHOLE_AXIS:
         if a["steps"][axis] > 0:
@@ -76,7 +73,7 @@ def reach_of(node: Node, graph: Graph, axes: Sequence[int]) -> Reach | None:
         reach = Reach(a["perm"].index(axis))
     elif node.op == "reshape":
         reach = _reshaped(shape, graph.tensors[node.outputs[0]].shape, axis)
-    elif _is_aligned(node, graph, axes) and _is_row_by_row(node, graph, axis, len(shape)):
+    elif _is_aligned(node, graph, axes) and operator(node.op).separates(node, graph, axis):
         reach = Reach(axis)
     return reach
 
@@ -100,21 +97,6 @@ def _is_aligned(node: Node, graph: Graph, axes: Sequence[int]) -> bool:
     if any(layout(shape, axis) != perm or shape[axis] != shapes[0][axis] for shape in shapes):
         return False
     return perm == tuple(range(len(perm))) or operator(node.op).permute(node, graph, perm) is not None
-
-
-def _is_row_by_row(node: Node, graph: Graph, axis: int, rank: int) -> bool:
-    """Whether an output row depends on the input rows of its time alone; the operands are aligned."""
-    along = node.attrs.get("axis", -1) % rank
-    if node.op == "slice":
-        return True
-    if node.op in LAST_AXIS:
-        return axis != rank - 1
-    if node.op in ("concat", "gather", "affine"):
-        return bool(along != axis) and "constant" not in node.attrs.get("parts", ())
-    if node.op in BROADCASTING and graph.is_constant(node.inputs[1]):
-        constant = graph.tensors[node.inputs[1]].shape
-        return axis < rank - len(constant) or constant[axis - rank + len(constant)] == 1
-    return operator(node.op).elementwise
 
 
 @dataclass(frozen=True)
@@ -141,7 +123,7 @@ def piece_node(
     if node.op == "transpose":
         order = tuple(perm.index(node.attrs["perm"][i]) for i in layout(y, reach.axis))
         return "transpose", {"perm": order}, {}
-    if node.op in (*CONVOLUTIONS, *POOLS):
+    if operator(node.op).windowed:
         return node.op, *_window_piece(graph, node, piece, time - 1, moved)
     attrs = dict(node.attrs)
     if moved:
@@ -154,7 +136,7 @@ def piece_node(
     if node.op == "pad":
         attrs["pads"] = tuple(piece.pads if i == time else pair for i, pair in enumerate(attrs["pads"]))
     constants = {}
-    if moved and node.op in BROADCASTING and graph.is_constant(node.inputs[1]):
+    if moved and isinstance(operator(node.op), BinaryOperator) and graph.is_constant(node.inputs[1]):
         data = graph.constant(node.inputs[1])
         full = data.reshape((1,) * (len(perm) - data.ndim) + data.shape)
         constants[node.inputs[1]] = np.ascontiguousarray(full.transpose(perm))
@@ -180,7 +162,7 @@ def _window_piece(
     pads = list(attrs["pads"])
     pads[time], pads[time + 2] = piece.pads
     attrs["pads"] = tuple(pads)
-    if node.op in CONVOLUTIONS and moved:
+    if operator(node.op).weight_input is not None and moved:
         constants[node.inputs[1]] = np.ascontiguousarray(graph.constant(node.inputs[1]).transpose(SWAPPED))
     if node.op == "average_pool2d" and len(node.inputs) > 3:
         classes = graph.constant(node.inputs[3])

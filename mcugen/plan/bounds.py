@@ -7,10 +7,9 @@ offsets are multiples of G, so sizes and gaps may be rounded up to multiples of 
 1. A buffer without a rule is disjoint from everything: its rounded size counts in full.
 2. Buffers tied together by rules are one component. The bytes it covers fall into runs; moving the runs
    together keeps all buffers of different runs disjoint and in order, so the component covers at least
-   its smallest extent when placed alone. For a forward pair that is the smaller of both sizes added (no
-   sharing) and ``max(size(writer), size(reader) + max(distance, 0))``; backward mirrors it. Larger
-   components are bounded by an exact search, or, when that would be long, by their readers and by
-   their writers alone.
+   its smallest extent when placed alone. For a pair that is the smaller of both sizes added (no
+   sharing) and ``max(size(writer), size(reader) + max(distance, 0))``. Larger components are bounded
+   by an exact search, or, when that would be long, by their readers and by their writers alone.
 3. The components and single buffers are disjoint, so their bytes add up. The arena ends with the tail
    of its topmost buffer, but not with the rounding of that one: the sum may be too high by the largest
    (rounding - tail) among the buffers alive, which is taken off.
@@ -40,7 +39,7 @@ _SEARCH_WORK = 4000
 
 @dataclass(frozen=True)
 class StepBounds:
-    """The lower bound of a section in bytes, and what is alive together and disjoint, for the search."""
+    """The lower bound in bytes, and what is alive together and disjoint, for the search."""
 
     lower_bound: int
     cliques: tuple[Clique, ...]

@@ -114,7 +114,7 @@ def first_fit(packing: Packing, goal: int, work: Work) -> list[int]:
     best: list[int] = []
     for order in first_orders(packing):
         for place in (place_low, place_around):
-            bases = place(packing, packing.forward_neighbours, order, work)
+            bases = place(packing, packing.neighbours, order, work)
             if not best or packing.peak(bases) < packing.peak(best):
                 best = bases
             if packing.peak(best) <= goal or work.spent:
@@ -133,23 +133,12 @@ class _Random:
         return (self._state >> 33) % limit
 
 
-def _all_forward(near: Sequence[Sequence[Neighbour]], bases: Sequence[int]) -> bool:
-    return all(
-        bases[one.other] - bases[item] >= one.below or bases[item] - bases[one.other] >= one.above
-        for item, found in enumerate(near)
-        for one in found
-    )
-
-
 def recreate(packing: Packing, bases: Sequence[int], goal: int, work: Work) -> list[int]:
     """Take something that ends above ``goal`` and some neighbours out, put them back in another order.
 
-    Kept unless the peak, or at the same peak the sum of what sticks out above the goal, grows.  Places by the forward rules
-    alone, so bases that rely on a backward one are left as they are.
+    Kept unless the peak, or at the same peak the sum of what sticks out above the goal, grows.
     """
-    items, near, random = packing.items, packing.forward_neighbours, _Random()
-    if not _all_forward(near, bases):
-        return list(bases)
+    items, near, random = packing.items, packing.neighbours, _Random()
     now: list[int | None] = list(bases)
     current = _overflow(packing, bases, goal)
     while current[0] > goal and not work.spent:

@@ -13,7 +13,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Moment:
-    """One step of one arena: what is alive, how many bytes that covers, and where the highest of them ends."""
+    """One step: what is alive, how many bytes that covers, and where the highest of them ends."""
 
     step: int
     alive: tuple[Buffer, ...]
@@ -28,9 +28,8 @@ class Moment:
 
 @dataclass(frozen=True)
 class Arena:
-    """One section of a plan, step by step; ``peak_moment`` is the fullest of the steps that reach the peak."""
+    """A plan step by step; ``peak_moment`` is the fullest of the steps that reach the peak."""
 
-    section: str
     buffers: tuple[Buffer, ...]
     moments: tuple[Moment, ...]
     peak: int
@@ -41,17 +40,12 @@ class Arena:
         return max((m for m in self.moments if m.top == self.peak), key=lambda m: (m.covered, -m.step))
 
 
-def arenas(buffers: Iterable[Buffer], plan: Plan) -> list[Arena]:
-    """The plan's sections with what is alive in each of their steps, from the input (step -1) on."""
-    every = list(buffers)
-    last = max((buffer.last for buffer in every), default=-1)
-    found = []
-    for part in plan.sections:
-        inside = tuple(buffer for buffer in every if buffer.section == part.section)
-        inside = tuple(sorted(inside, key=lambda b: (plan.offsets[b.name], b.first, b.name)))
-        moments = tuple(_moment(inside, plan, step) for step in range(-1, last + 1))
-        found.append(Arena(part.section, inside, moments, part.peak, part.lower_bound))
-    return found
+def arena_of(buffers: Iterable[Buffer], plan: Plan) -> Arena:
+    """What is alive in each step of the plan, from the input (step -1) on; buffers by their places."""
+    inside = tuple(sorted(buffers, key=lambda b: (plan.offsets[b.name], b.first, b.name)))
+    last = max((buffer.last for buffer in inside), default=-1)
+    moments = tuple(_moment(inside, plan, step) for step in range(-1, last + 1))
+    return Arena(inside, moments, plan.peak, plan.lower_bound)
 
 
 def _moment(buffers: Sequence[Buffer], plan: Plan, step: int) -> Moment:
@@ -86,25 +80,23 @@ def render_text(buffers: Iterable[Buffer], plan: Plan, *, steps: Sequence[str] =
     ``steps`` are the steps' names, as far as they have one; the fullest step is marked with ``<- peak``. A table of the
     buffers follows.
     """
-    lines: list[str] = []
-    for arena in arenas(buffers, plan):
-        letters = {buffer.name: _LETTERS[i % len(_LETTERS)] for i, buffer in enumerate(arena.buffers)}
-        titles = [_step_name(moment.step, steps) for moment in arena.moments]
-        margin = max(len(title) for title in titles)
-        lines += [f"arena {arena.section or 'main'}: {explain_peak(arena, plan, steps)}", ""]
-        lines.append(f"{'step':<{margin}}  {'bytes':>8}  0{arena.peak:>{width - 1}}")
-        for moment, title in zip(arena.moments, titles, strict=True):
-            mark = " <- peak" if moment == arena.peak_moment else ""
-            row = _row(moment, plan, arena.peak, width, letters)
-            lines.append(f"{title:<{margin}}  {moment.covered:>8}  {row}{mark}".rstrip())
-        longest = max(len(buffer.name) for buffer in arena.buffers)
-        lines += ["", f"   {'buffer':<{longest}}  {'from':>8}  {'to':>8}  {'bytes':>8}  steps"]
-        for buffer in arena.buffers:
-            start = plan.offsets[buffer.name]
-            place = f"{start:>8}  {start + buffer.size:>8}  {buffer.size:>8}"
-            lines.append(f"{letters[buffer.name]}  {buffer.name:<{longest}}  {place}  {buffer.first}..{buffer.last}")
-        lines.append("")
-    return "\n".join(lines)
+    arena = arena_of(buffers, plan)
+    letters = {buffer.name: _LETTERS[i % len(_LETTERS)] for i, buffer in enumerate(arena.buffers)}
+    titles = [_step_name(moment.step, steps) for moment in arena.moments]
+    margin = max(len(title) for title in titles)
+    lines = [f"arena: {explain_peak(arena, plan, steps)}", ""]
+    lines.append(f"{'step':<{margin}}  {'bytes':>8}  0{arena.peak:>{width - 1}}")
+    for moment, title in zip(arena.moments, titles, strict=True):
+        mark = " <- peak" if moment == arena.peak_moment else ""
+        row = _row(moment, plan, arena.peak, width, letters)
+        lines.append(f"{title:<{margin}}  {moment.covered:>8}  {row}{mark}".rstrip())
+    longest = max((len(buffer.name) for buffer in arena.buffers), default=0)
+    lines += ["", f"   {'buffer':<{longest}}  {'from':>8}  {'to':>8}  {'bytes':>8}  steps"]
+    for buffer in arena.buffers:
+        start = plan.offsets[buffer.name]
+        place = f"{start:>8}  {start + buffer.size:>8}  {buffer.size:>8}"
+        lines.append(f"{letters[buffer.name]}  {buffer.name:<{longest}}  {place}  {buffer.first}..{buffer.last}")
+    return "\n".join([*lines, ""])
 
 
 def _step_name(step: int, steps: Sequence[str]) -> str:
@@ -137,24 +129,19 @@ def render_svg(
     """The arena over time as an SVG document: a column a step, addresses upwards, a labelled box a buffer.
 
     Boxes are translucent, so bytes that two buffers share show both; the fullest step is framed, the peak and
-    the proved lower bound are lines. Sections stand one below the other. ``column`` is the width of a step in
-    pixels (0: by their number). Same plan, same text.
+    the proved lower bound are lines. ``column`` is the width of a step in pixels (0: by their number). Same plan, same text.
     """
-    found = arenas(buffers, plan)
-    count = max((len(arena.moments) for arena in found), default=0)
-    column = column or max(12, min(72, 1200 // max(1, count)))
-    left, gap = 70, 70
-    width = left + count * column + 20
-    body = []
-    for number, arena in enumerate(found):
-        body += _chart(arena, plan, steps, _Frame(left, 40 + number * (height + gap), column, height))
-    total = 40 + len(found) * (height + gap)
+    arena = arena_of(buffers, plan)
+    count = len(arena.moments)
+    column = column or max(12, min(72, 1200 // count))
+    left, top, bottom = 70, 40, 70
+    width, total = left + count * column + 20, top + height + bottom
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{total}" viewBox="0 0 {width} {total}" '
             'font-family="sans-serif" font-size="10">',
             f'<rect width="{width}" height="{total}" fill="#ffffff"/>',
-            *body,
+            *_chart(arena, plan, steps, _Frame(left, top, column, height)),
             "</svg>",
             "",
         ]
@@ -185,7 +172,7 @@ def _number(value: float) -> str:
 def _chart(arena: Arena, plan: Plan, steps: Sequence[str], frame: _Frame) -> list[str]:
     peak, end = arena.peak, frame.x(len(arena.moments) - 1)
     fullest = arena.peak_moment.step
-    heading = escape(f"{arena.section or 'arena'}: {explain_peak(arena, plan, steps)}".replace("\n", "; "))
+    heading = escape(f"arena: {explain_peak(arena, plan, steps)}".replace("\n", "; "))
     lines = [
         f'<text x="{frame.left}" y="{frame.top - 14}" font-size="12">{heading}</text>',
     ]

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-Direction = Literal["forward", "backward"]
 
 
 class PlanError(Exception):
@@ -23,8 +20,7 @@ class Buffer:
 
     A model input starts at step -1, a model output lasts until the last step, scratch of one step has
     ``first == last``. ``tail`` bytes after the end must exist in the arena, because a kernel reads
-    past the end; what they hold does not matter, so they may belong to any other buffer. Buffers of
-    different ``section`` lie in different arenas and never share.
+    past the end; what they hold does not matter, so they may belong to any other buffer.
     """
 
     name: str
@@ -33,26 +29,20 @@ class Buffer:
     last: int
     align: int = 4
     tail: int = 0
-    section: str = ""
 
 
 @dataclass(frozen=True)
 class Overlap:
     """The step that reads ``reader`` for the last time writes ``writer``, and they may share bytes.
 
-    "forward": the kernel writes ascending addresses, and is safe when
-    ``offset(writer) + distance <= offset(reader)``.
-    "backward": it writes descending addresses, and is safe when
-    ``offset(writer) + size(writer) - distance >= offset(reader) + size(reader)``.
+    Its kernel writes ascending addresses, and is safe when ``offset(writer) + distance <= offset(reader)``.
     The distance may be negative. The rule holds only where the lives meet in exactly that one step
-    (``reader.last == writer.first``); elsewhere it is void. Both directions may be offered for one
-    step, but one kernel runs in one direction: all buffers that share in one step share by the same.
+    (``reader.last == writer.first``); elsewhere it is void.
     """
 
     writer: str
     reader: str
     distance: int
-    direction: Direction = "forward"
 
 
 @dataclass(frozen=True)
@@ -65,28 +55,18 @@ class Alias:
 
 
 @dataclass(frozen=True)
-class SectionPlan:
-    """What one section (arena) needs: ``lower_bound <= optimum <= peak`` bytes."""
-
-    section: str
-    peak: int
-    lower_bound: int
-
-
-@dataclass(frozen=True)
 class Plan:
-    """Offsets by buffer name, and how good they are.
+    """Offsets by buffer name, and how good they are: ``lower_bound <= optimum <= peak`` bytes.
 
-    ``peak`` and ``lower_bound`` are sums over the sections; ``method`` is ``"optimal"`` when they are
-    equal, else ``"within N bytes"``. ``work`` counts the elementary operations of the search: it
-    depends on the input alone, and stands for time where time would not repeat.
+    ``method`` is ``"optimal"`` when the bounds are equal, else ``"within N bytes"``. ``work`` counts the
+    elementary operations of the search: it depends on the input alone, and stands for time where time
+    would not repeat.
     """
 
     offsets: Mapping[str, int]
     peak: int
     lower_bound: int
     method: str
-    sections: tuple[SectionPlan, ...] = ()
     work: int = 0
 
 

@@ -7,11 +7,11 @@ same input gives the same offsets on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from mcugen.plan.bounds import step_bounds
 from mcugen.plan.greedy import Work, first_fit, recreate
-from mcugen.plan.model import Alias, Buffer, Overlap, Plan, PlanError, SectionPlan
+from mcugen.plan.model import Alias, Buffer, Overlap, Plan
 from mcugen.plan.packing import Packing, active_rules, build_packing, index_buffers
 from mcugen.plan.search import Clique, fit
 
@@ -29,41 +29,22 @@ def plan_offsets(
     """Offsets of all buffers with the smallest peak found, and a proved lower bound for any plan.
 
     ``time_limit`` is a rough number of seconds; it is spent as ``time_limit * WORK_PER_SECOND`` counted
-    operations, shared by the sections. Raises PlanError when the input contradicts itself.
+    operations. Raises PlanError when the input contradicts itself.
     """
     by_name = index_buffers(buffers)
-    overlaps, aliases = tuple(overlaps), tuple(aliases)
     rules = active_rules(by_name, overlaps)
-    _check_sections(by_name, aliases)
-    names = list(dict.fromkeys(buffer.section for buffer in by_name.values()))
-    limit = int(time_limit * WORK_PER_SECOND) // max(1, len(names))
-    offsets: dict[str, int] = {}
-    sections: list[SectionPlan] = []
-    done = 0
-    for name in names:
-        inside = {key: buffer for key, buffer in by_name.items() if buffer.section == name}
-        rules_inside = {pair: rule for pair, rule in rules.items() if pair[0] in inside and pair[1] in inside}
-        packing = build_packing(inside, rules_inside, [alias for alias in aliases if alias.child in inside])
-        bounds = step_bounds(packing, rules_inside)
-        work = Work(limit, done=8 * len(packing.separations))
-        bases, lower_bound = _minimise(packing, bounds.cliques, bounds.lower_bound, work)
-        for base, item in zip(bases, packing.items, strict=True):
-            offsets.update((buffer.name, base + relative) for buffer, relative in item.members)
-        sections.append(SectionPlan(name, packing.peak(bases), lower_bound))
-        done += work.done
-    peak = sum(section.peak for section in sections)
-    lower_bound = sum(section.lower_bound for section in sections)
+    packing = build_packing(by_name, rules, aliases)
+    bounds = step_bounds(packing, rules)
+    work = Work(int(time_limit * WORK_PER_SECOND), done=8 * len(packing.separations))
+    bases, lower_bound = _minimise(packing, bounds.cliques, bounds.lower_bound, work)
+    placed = {
+        buffer.name: base + relative
+        for base, item in zip(bases, packing.items, strict=True)
+        for buffer, relative in item.members
+    }
+    peak = packing.peak(bases)
     method = "optimal" if peak == lower_bound else f"within {peak - lower_bound} bytes"
-    return Plan({name: offsets[name] for name in by_name}, peak, lower_bound, method, tuple(sections), done)
-
-
-def _check_sections(buffers: Mapping[str, Buffer], aliases: Iterable[Alias]) -> None:
-    for alias in aliases:
-        for name in (alias.child, alias.parent):
-            if name not in buffers:
-                raise PlanError(f"alias of {alias.child!r} in {alias.parent!r}: no buffer is named {name!r}")
-        if buffers[alias.child].section != buffers[alias.parent].section:
-            raise PlanError(f"alias of {alias.child!r} in {alias.parent!r}: they are in different sections")
+    return Plan({name: placed[name] for name in by_name}, peak, lower_bound, method, work.done)
 
 
 def _minimise(packing: Packing, cliques: Sequence[Clique], lower_bound: int, work: Work) -> tuple[list[int], int]:

@@ -1,10 +1,10 @@
 """How far an output must start before an input that its kernel is still reading.
 
-A kernel writes its output in groups (a pixel, some pixels, a row) in ascending addresses
-("forward"), or in descending ones ("backward"). Where output and input share bytes, a write must
-never hit a byte that is read later. With ``W`` and ``R`` the offsets of output and input, group ``g``
-writing the bytes up to ``write_end[g]`` and ``need[g]`` the lowest input byte that is read at or
-after that moment, a forward kernel is safe if and only if for every ``g`` that still needs something
+A kernel writes its output in groups (a pixel, some pixels, a row) in ascending addresses. Where
+output and input share bytes, a write must never hit a byte that is read later. With ``W`` and ``R``
+the offsets of output and input, group ``g`` writing the bytes up to ``write_end[g]`` and ``need[g]``
+the lowest input byte that is read at or after that moment, the kernel is safe if and only if for
+every ``g`` that still needs something
 
     W + write_end[g] <= R + need[g]      <=>      W + distance <= R,
     distance = max over g of (write_end[g] - need[g]).
@@ -16,19 +16,16 @@ smallest safe one. "At or after that moment" is where kernels differ:
   finishes one output channel after the other): ``need[g]`` is over the groups ``g, g+1, ...``;
 - ``buffered``: all reads of a group are done before its first write (sums held in registers, an
   im2col copy, a row collected in scratch): ``need[g]`` is over the groups ``g+1, g+2, ...``.
-
-Backward is the mirror image: measured from the ends of both buffers instead of their starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.plan.model import Buffer, Direction, Overlap, PlanError
+from mcugen.plan.model import PlanError
 
 Granularity = Literal["pixel", "row"]
 Indices = npt.NDArray[np.int64]
@@ -41,25 +38,18 @@ def access_distance(
     write_end: npt.ArrayLike,
     *,
     read_size: int,
-    write_size: int,
-    direction: Direction = "forward",
     buffered: bool = False,
 ) -> int:
     """Smallest safe distance, in bytes, of a kernel given by what its groups of writes touch.
 
-    The arrays have one entry a group, groups in ascending order of the addresses they write; a
-    backward kernel runs through them from the last to the first. ``read_start, read_end`` are the
-    first byte of the input that the group reads and the byte after the last one; a group that reads
-    nothing has ``read_start >= read_end``. Sizes are those of the whole buffers, in bytes. A kernel that never
-    writes before its last read gets ``-read_size``: it may lie anywhere.
+    The arrays have one entry a group, groups in ascending order of the addresses they write.
+    ``read_start, read_end`` are the first byte of the input that the group reads and the byte after
+    the last one; a group that reads nothing has ``read_start >= read_end``. ``read_size`` is that of
+    the whole buffer, in bytes. A kernel that never writes before its last read gets ``-read_size``:
+    it may lie anywhere.
     """
     start, end = np.asarray(read_start, np.int64), np.asarray(read_end, np.int64)
     first, last = np.asarray(write_start, np.int64), np.asarray(write_end, np.int64)
-    if direction == "backward":
-        start, end = read_size - end[::-1], read_size - start[::-1]
-        first, last = write_size - last[::-1], write_size - first[::-1]
-    elif direction != "forward":
-        raise PlanError(f"direction is 'forward' or 'backward', not {direction!r}")
     if np.any(np.diff(first) < 0) or np.any(np.diff(last) < 0):
         raise PlanError("the groups of writes must be in the order of their addresses")
     nothing = np.iinfo(np.int64).max
@@ -82,7 +72,6 @@ def convolution_distance(
     granularity: Granularity = "pixel",
     block: int = 1,
     buffered: bool = False,
-    direction: Direction = "forward",
     input_bytes: int = 1,
     output_bytes: int = 1,
 ) -> int:
@@ -91,9 +80,8 @@ def convolution_distance(
     Shapes are channels-last, ``pad`` is (top, left), padding on the other side follows from the
     shapes; ``input_bytes`` and ``output_bytes`` are those of one element. Output pixels are computed
     in row-major order, all channels of a pixel together, in groups written at once: ``block``
-    neighbouring pixels of one row, or ``block`` whole rows, counted from the row's or the image's start
-    (backward runs through the same groups from the last to the first). A pointwise kernel that runs
-    across row ends is one with shape (1, height * width, channels).
+    neighbouring pixels of one row, or ``block`` whole rows, counted from the row's or the image's start.
+    A pointwise kernel that runs across row ends is one with shape (1, height * width, channels).
 
     Derivation. The window of output (y, x) reads the input rows ``y*stride - pad + i*dilation``,
     ``0 <= i < kernel``, as far as they exist, and columns likewise; its first and last byte are those
@@ -131,8 +119,6 @@ def convolution_distance(
         write * out_pixel,
         np.append(write[1:], out_h * out_w) * out_pixel,
         read_size=in_h * in_w * pixel,
-        write_size=out_h * out_w * out_pixel,
-        direction=direction,
         buffered=buffered,
     )
 
@@ -144,43 +130,3 @@ def _window(size: int, outputs: int, kernel: int, step: tuple[int, int, int]) ->
     taps = origin[:, None] + np.arange(kernel, dtype=np.int64)[None, :] * dilation
     exists = (taps >= 0) & (taps < size)
     return np.where(exists, taps, size).min(axis=1), np.where(exists, taps + 1, 0).max(axis=1)
-
-
-def used_overlaps(
-    buffers: Iterable[Buffer], overlaps: Iterable[Overlap], offsets: Mapping[str, int]
-) -> tuple[Overlap, ...]:
-    """The rules a plan relies on: buffers that really share bytes, by the direction of their step.
-
-    Where a plan is right by both directions, forward is named; a step is absent when nothing in it
-    shares. The caller picks the kernel's direction by this.
-    """
-    by_name = {buffer.name: buffer for buffer in buffers}
-    steps: dict[int, list[Overlap]] = {}
-    for rule in overlaps:
-        writer, reader = by_name[rule.writer], by_name[rule.reader]
-        if writer.first == reader.last and writer.section == reader.section:
-            low, high = offsets[rule.writer], offsets[rule.reader]
-            if low < high + reader.size and high < low + writer.size:
-                steps.setdefault(writer.first, []).append(rule)
-    used: list[Overlap] = []
-    for step in sorted(steps):
-        pairs = {(rule.writer, rule.reader) for rule in steps[step]}
-        for direction in ("forward", "backward"):
-            safe = {
-                (rule.writer, rule.reader): rule
-                for rule in steps[step]
-                if rule.direction == direction and _holds(rule, by_name, offsets)
-            }
-            if len(safe) == len(pairs):
-                used.extend(safe.values())
-                break
-        else:
-            raise PlanError(f"step {step}: no direction of its kernel allows what shares bytes: {sorted(pairs)}")
-    return tuple(used)
-
-
-def _holds(rule: Overlap, buffers: Mapping[str, Buffer], offsets: Mapping[str, int]) -> bool:
-    writer, reader = offsets[rule.writer], offsets[rule.reader]
-    if rule.direction == "forward":
-        return writer + rule.distance <= reader
-    return writer + buffers[rule.writer].size - rule.distance >= reader + buffers[rule.reader].size

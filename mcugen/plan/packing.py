@@ -2,10 +2,9 @@
 
 Buffers that an Alias ties together move as one ``Item``. Two items that are alive together are kept
 apart by ``Separation``s: with ``a`` below ``b`` their bases differ by at least ``ab``, with ``b`` below
-``a`` by at least ``ba``. Without an overlap rule these are the two sizes; a forward rule lowers the gap
-of "writer below reader" to its distance, a backward rule that of "reader below writer" to
-``size(reader) - size(writer) + distance``. So every rule, also one with a negative distance, is the
-same either-or of two difference constraints.
+``a`` by at least ``ba``. Without an overlap rule these are the two sizes; a rule lowers the gap of
+"writer below reader" to its distance. So every rule, also one with a negative distance, is the same
+either-or of two difference constraints.
 """
 
 from __future__ import annotations
@@ -41,21 +40,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Separation:
-    """``base[b] - base[a] >= ab`` or ``base[a] - base[b] >= ba``.
-
-    ``step`` is -1, or the step whose kernel may run in either direction and shares more than one pair
-    of buffers: there all pairs must use one direction, and a pair that does not use its rule needs the
-    full gaps ``ab_alone`` and ``ba_alone``. ``a_writes`` tells which direction a shared gap stands for.
-    """
+    """``base[b] - base[a] >= ab`` or ``base[a] - base[b] >= ba``."""
 
     a: int
     b: int
     ab: int
     ba: int
-    step: int = -1
-    ab_alone: int = 0
-    ba_alone: int = 0
-    a_writes: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,31 +59,18 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Packing:
-    """One section's problem: place ``items`` so that all ``separations`` hold, as low as possible."""
+    """The problem: place ``items`` so that all ``separations`` hold, as low as possible."""
 
     items: tuple[Item, ...]
     separations: tuple[Separation, ...]
 
     @cached_property
-    def forward_neighbours(self) -> list[list[Neighbour]]:
-        """For each item what keeps it apart from others; steps that may run either way run forward."""
-        return self._neighbours(forward=True)
-
-    @cached_property
-    def apart_neighbours(self) -> list[list[Neighbour]]:
-        """The same, but in steps that may run either way nothing shares."""
-        return self._neighbours(forward=False)
-
-    def _neighbours(self, *, forward: bool) -> list[list[Neighbour]]:
+    def neighbours(self) -> list[list[Neighbour]]:
+        """For each item what keeps it apart from others."""
         found: list[list[Neighbour]] = [[] for _ in self.items]
         for sep in self.separations:
-            ab, ba = sep.ab, sep.ba
-            if sep.step >= 0:
-                ab = sep.ab if forward and sep.a_writes else sep.ab_alone
-                ba = sep.ba if forward and not sep.a_writes else sep.ba_alone
-            if ab + ba > 1:
-                found[sep.a].append(Neighbour(sep.b, ab, ba))
-                found[sep.b].append(Neighbour(sep.a, ba, ab))
+            found[sep.a].append(Neighbour(sep.b, sep.ab, sep.ba))
+            found[sep.b].append(Neighbour(sep.a, sep.ba, sep.ab))
         return found
 
     @property
@@ -110,23 +87,22 @@ class Packing:
         return max((base + item.need for base, item in zip(bases, self.items, strict=True)), default=0)
 
 
-Rules = Mapping[tuple[str, str], Mapping[str, int]]
+Rules = Mapping[tuple[str, str], int]
+"""(writer, reader) -> distance."""
 
 
 def active_rules(buffers: Mapping[str, Buffer], overlaps: Iterable[Overlap]) -> Rules:
-    """(writer, reader) -> {direction: distance}, only rules whose buffers meet in just one step."""
-    rules: dict[tuple[str, str], dict[str, int]] = {}
+    """The least distances of pairs, only of rules whose buffers meet in just one step."""
+    rules: dict[tuple[str, str], int] = {}
     for rule in overlaps:
         for name in (rule.writer, rule.reader):
             if name not in buffers:
                 raise PlanError(f"overlap of {rule.writer!r} and {rule.reader!r}: no buffer is named {name!r}")
-        if rule.direction not in ("forward", "backward"):
-            raise PlanError(f"overlap of {rule.writer!r} and {rule.reader!r}: unknown direction {rule.direction!r}")
         if (rule.reader, rule.writer) in rules:
             raise PlanError(f"overlap of {rule.writer!r} and {rule.reader!r}: each may be written over the other")
         if buffers[rule.writer].first == buffers[rule.reader].last and rule.writer != rule.reader:
-            pair = rules.setdefault((rule.writer, rule.reader), {})
-            pair[rule.direction] = min(rule.distance, pair.get(rule.direction, rule.distance))
+            pair = (rule.writer, rule.reader)
+            rules[pair] = min(rule.distance, rules.get(pair, rule.distance))
     return rules
 
 
@@ -148,7 +124,7 @@ def index_buffers(buffers: Iterable[Buffer]) -> dict[str, Buffer]:
 
 
 def build_packing(buffers: Mapping[str, Buffer], rules: Rules, aliases: Iterable[Alias]) -> Packing:
-    """The packing of one section's buffers, items in the order of their first buffer."""
+    """The packing of buffers, items in the order of their first buffer."""
     roots = _roots(buffers, aliases)
     families: dict[str, list[tuple[Buffer, int]]] = {}
     for name, buffer in buffers.items():
@@ -164,7 +140,7 @@ def _roots(buffers: Mapping[str, Buffer], aliases: Iterable[Alias]) -> dict[str,
     for alias in aliases:
         child, parent = buffers.get(alias.child), buffers.get(alias.parent)
         if child is None or parent is None:
-            raise PlanError(f"alias of {alias.child!r} in {alias.parent!r}: both must be buffers of one section")
+            raise PlanError(f"alias of {alias.child!r} in {alias.parent!r}: both must be buffers")
         if alias.child in parents:
             raise PlanError(f"alias of {alias.child!r}: it lies in {parents[alias.child].parent!r} already")
         if not 0 <= alias.offset <= parent.size - child.size:
@@ -197,13 +173,12 @@ def _item(root: str, members: list[tuple[Buffer, int]]) -> Item:
 
 
 def _separations(buffers: Mapping[str, Buffer], rules: Rules, owner: Mapping[str, tuple[int, int]]) -> list[Separation]:
-    either = _two_way_steps(buffers, rules)
     found: dict[tuple[int, int], list[Separation]] = {}
     alive: list[Buffer] = []
     for buffer in sorted(buffers.values(), key=lambda buffer: buffer.first):
         alive = [other for other in alive if other.last >= buffer.first]
         for other in alive:
-            separation = _separation(other, buffer, rules, owner, either)
+            separation = _separation(other, buffer, rules, owner)
             if separation is not None:
                 _keep_tightest(found.setdefault((separation.a, separation.b), []), separation)
         if buffer.size:
@@ -211,54 +186,27 @@ def _separations(buffers: Mapping[str, Buffer], rules: Rules, owner: Mapping[str
     return [separation for pair in sorted(found) for separation in found[pair]]
 
 
-def _two_way_steps(buffers: Mapping[str, Buffer], rules: Rules) -> set[int]:
-    """Steps that offer both directions and more than one pair: a plan must decide on one of the two."""
-    ways: dict[int, set[str]] = {}
-    pairs: dict[int, int] = {}
-    for (writer, _), offered in rules.items():
-        step = buffers[writer].first
-        ways.setdefault(step, set()).update(offered)
-        pairs[step] = pairs.get(step, 0) + 1
-    return {step for step, directions in ways.items() if len(directions) > 1 and pairs[step] > 1}
-
-
-def _separation(
-    one: Buffer, two: Buffer, rules: Rules, owner: Mapping[str, tuple[int, int]], either: set[int]
-) -> Separation | None:
+def _separation(one: Buffer, two: Buffer, rules: Rules, owner: Mapping[str, tuple[int, int]]) -> Separation | None:
     if owner[one.name] > owner[two.name]:
         one, two = two, one
     (a, shift_a), (b, shift_b) = owner[one.name], owner[two.name]
     if a == b or not one.size or not two.size:
         return None
     shift = shift_a - shift_b
-    ab_alone, ba_alone = one.size + shift, two.size - shift
     one_below, two_below = shared_gaps(one, two, rules)
-    ab, ba = min(ab_alone, one_below + shift), min(ba_alone, two_below - shift)
-    a_writes = (one.name, two.name) in rules
-    step = max(one.first, two.first)
-    if step not in either or not (a_writes or (two.name, one.name) in rules):
-        step = -1
-    if ab + ba <= 1 and step < 0:
-        return None
-    return Separation(a, b, ab, ba, step, ab_alone, ba_alone, a_writes)
+    ab, ba = one_below + shift, two_below - shift
+    return Separation(a, b, ab, ba) if ab + ba > 1 else None
 
 
 def shared_gaps(one: Buffer, two: Buffer, rules: Rules) -> tuple[int, int]:
     """The least distances of the starts with ``one`` below ``two``, and with ``two`` below ``one``."""
-    gaps = [one.size, two.size]
-    for writer, reader, below in ((one, two, 0), (two, one, 1)):
-        offered = rules.get((writer.name, reader.name), {})
-        if "forward" in offered:
-            gaps[below] = min(gaps[below], offered["forward"])
-        if "backward" in offered:
-            gaps[1 - below] = min(gaps[1 - below], reader.size - writer.size + offered["backward"])
-    return gaps[0], gaps[1]
+    one_below = rules.get((one.name, two.name), one.size)
+    two_below = rules.get((two.name, one.name), two.size)
+    return min(one.size, one_below), min(two.size, two_below)
 
 
 def _keep_tightest(kept: list[Separation], new: Separation) -> None:
     """Add ``new`` unless a kept separation implies it; drop kept ones that it implies."""
-    if new.step < 0:
-        if any(old.step < 0 and old.ab >= new.ab and old.ba >= new.ba for old in kept):
-            return
-        kept[:] = [old for old in kept if old.step >= 0 or old.ab > new.ab or old.ba > new.ba]
-    kept.append(new)
+    if not any(old.ab >= new.ab and old.ba >= new.ba for old in kept):
+        kept[:] = [old for old in kept if old.ab > new.ab or old.ba > new.ba]
+        kept.append(new)

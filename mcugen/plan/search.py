@@ -40,7 +40,7 @@ def fit(packing: Packing, cliques: Sequence[Clique], arena: int, work: Work) -> 
     """Place the items into ``arena`` bytes, or prove that they do not fit, within the work's limit."""
     if packing.lowest_arena() > arena:
         return Answer(None, True)
-    near = packing.apart_neighbours
+    near = packing.neighbours
     work.done += 8 * len(packing.separations)
     peeled = _peel(packing, near, arena)
     bases: list[int | None] = [None] * len(packing.items)
@@ -95,7 +95,7 @@ def _blocks(neighbour: Neighbour, modulus: int) -> int:
 
 
 def _parts(separations: Sequence[Separation], kept: set[int]) -> list[list[int]]:
-    """Groups of kept items that no separation or two-way step ties together, in order."""
+    """Groups of kept items that no separation ties together, in order."""
     group = {item: item for item in kept}
 
     def find(item: int) -> int:
@@ -104,12 +104,9 @@ def _parts(separations: Sequence[Separation], kept: set[int]) -> list[list[int]]
             item = group[item]
         return item
 
-    of_step: dict[int, int] = {}
     for sep in separations:
         if sep.a in kept and sep.b in kept:
             group[find(sep.b)] = find(sep.a)
-            if sep.step >= 0:
-                group[find(of_step.setdefault(sep.step, sep.a))] = find(sep.a)
     parts: dict[int, list[int]] = {}
     for item in sorted(kept):
         parts.setdefault(find(item), []).append(item)
@@ -143,15 +140,11 @@ class _Search:
         for number, clique in enumerate(self.cliques):
             for item in sorted({run[0] for run in clique}):
                 self.cliques_of[item].append(number)
-        self.two_way: dict[int, list[int]] = {}
-        for number, sep in enumerate(self.seps):
-            if sep.step >= 0:
-                self.two_way.setdefault(sep.step, []).append(number)
         self.trail: list[tuple[list[int], int, int]] = []
 
     def run(self) -> dict[int, int] | None:
         """The bases by item; None: proved impossible; empty: gave up."""
-        open_choices: list[tuple[int, list[tuple[str, int, int]]]] = []
+        open_choices: list[tuple[int, list[tuple[int, int]]]] = []
         try:
             self._propagate(list(self.part))
             choices = self._choices()
@@ -188,21 +181,11 @@ class _Search:
             values, index, value = self.trail.pop()
             values[index] = value
 
-    def _take(self, choice: tuple[str, int, int]) -> None:
-        """Decide the order of a pair, or the direction of a step, and propagate."""
-        kind, number, side = choice
-        if kind == "order":
-            self._set(self.decided, number, side)
-            self._propagate([self.seps[number].a, self.seps[number].b])
-            return
-        touched: list[int] = []
-        for pair in self.two_way[number]:
-            sep = self.seps[pair]
-            # side 0 keeps the forward rules: of writer below reader; the other order needs its full gap
-            lost = 1 - side if sep.a_writes else side
-            self._set(self.gap[lost], pair, sep.ba_alone if lost else sep.ab_alone)
-            touched += [sep.a, sep.b]
-        self._propagate(touched)
+    def _take(self, choice: tuple[int, int]) -> None:
+        """Decide the order of a pair, and propagate."""
+        number, side = choice
+        self._set(self.decided, number, side)
+        self._propagate([self.seps[number].a, self.seps[number].b])
 
     def _propagate(self, touched: list[int]) -> None:
         """Tighten the windows until nothing changes; raises _Conflict when one is empty."""
@@ -266,17 +249,17 @@ class _Search:
                     if start + total > end:
                         raise _Conflict
 
-    def _choices(self) -> list[tuple[str, int, int]]:
+    def _choices(self) -> list[tuple[int, int]]:
         """What to try next, the more promising way first; empty when the lowest bases are an answer."""
         low, high = self.low, self.high
         best = self._most_constrained()
         if best < 0:
-            return self._direction_choices()
+            return []
         sep = self.seps[best]
         a_below = high[sep.b] - low[sep.a] - self.gap[0][best]
         b_below = high[sep.a] - low[sep.b] - self.gap[1][best]
         sides = (0, 1) if a_below >= b_below else (1, 0)
-        return [("order", best, side) for side in sides]
+        return [(best, side) for side in sides]
 
     def _most_constrained(self) -> int:
         """The violated undecided pair with the least freedom left in either order, -1 when there is none."""
@@ -293,20 +276,3 @@ class _Search:
                     if best < 0 or freedom < least:
                         best, least = number, freedom
         return best
-
-    def _direction_choices(self) -> list[tuple[str, int, int]]:
-        """A step whose pairs use rules of both directions, if there is one."""
-        for step, pairs in self.two_way.items():
-            used = set()
-            for number in pairs:
-                sep = self.seps[number]
-                apart = self.low[sep.b] - self.low[sep.a]
-                if apart < sep.ab_alone and -apart < sep.ba_alone:
-                    below = 0 if apart >= self.gap[0][number] else 1
-                    forward = (below == 0) == sep.a_writes
-                    both = apart >= self.gap[0][number] and -apart >= self.gap[1][number]
-                    if not both:
-                        used.add(forward)
-            if len(used) > 1:
-                return [("direction", step, 0), ("direction", step, 1)]
-        return []

@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
+from mcugen.ops.binary import BinaryOperator
+from mcugen.ops.pool import PoolOperator
+from mcugen.ops.weighted import has_weights
 
 Array = npt.NDArray[Any]
 Link = tuple[str, Array, str, Array]
-
-POOLS = ("max_pool2d", "average_pool2d")
-SUMS = ("add", "mul")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ def on_channels(node: Node, graph: Graph) -> bool:
 def mixes_channels(node: Node) -> bool:
     """Whether every output channel may read every input channel."""
     return node.op == "fully_connected" or (node.op == "conv2d" and node.attrs["groups"] == 1)
+
+
+def has_operands(node: Node) -> bool:
+    """Whether the node's operands, activations or constants, are broadcast against each other."""
+    return isinstance(operator(node.op), BinaryOperator)
 
 
 def channel_groups(graph: Graph) -> ChannelGroups:
@@ -104,7 +109,7 @@ def _is_known(node: Node, graph: Graph) -> bool:
     known = False
     if any(not graph.tensors[name].shape for name in (*node.inputs[:1], *node.outputs)):
         return known
-    if node.op in ("conv2d", "depthwise_conv2d", "fully_connected"):
+    if has_weights(node):
         known = all(graph.is_constant(name) for name in node.inputs[1:])
     elif node.op == "concat":
         constant = ["constant" for name in node.inputs if graph.is_constant(name)]
@@ -118,7 +123,7 @@ def _is_known(node: Node, graph: Graph) -> bool:
         known = outer % inner == 0 or inner % outer == 0
     elif node.op == "transpose":
         known = bool(node.attrs["perm"][-1] == len(node.attrs["perm"]) - 1)
-    elif node.op in ("affine", "gather", *POOLS, *SUMS):
+    elif node.op in ("affine", "gather") or has_operands(node) or isinstance(operator(node.op), PoolOperator):
         known = True
     else:
         reads = [name for name in node.inputs if not graph.is_constant(name)]
@@ -140,7 +145,7 @@ def _links(node: Node, graph: Graph) -> Iterator[Link]:
         return
     for name in reads:
         inner = np.arange(channels(graph, name))
-        if node.op in ("conv2d", "depthwise_conv2d"):
+        if has_weights(node):
             yield from _grouped(node, name, inner, y, outer)
         elif node.op == "slice":
             yield name, node.attrs["starts"][-1] + outer, y, outer
@@ -164,7 +169,7 @@ def _grouped(node: Node, x: str, inner: Array, y: str, outer: Array) -> Iterator
 
 def _broadcast(node: Node, graph: Graph) -> list[str]:
     """Operands with one channel for all of the output's."""
-    if node.op not in SUMS:
+    if not has_operands(node):
         return []
     reads = [name for name in node.inputs if not graph.is_constant(name)]
     return [name for name in reads if channels(graph, name) != channels(graph, node.outputs[0])]

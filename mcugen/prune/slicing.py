@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.importing import WHOLE_AXIS
-from mcugen.prune.groups import SUMS, mixes_channels, on_channels
+from mcugen.ops.weighted import has_weights
+from mcugen.prune.groups import has_operands, mixes_channels, on_channels
 
 Array = npt.NDArray[Any]
 
@@ -52,12 +53,12 @@ def _put(graph: Graph, old: Tensor, data: Array, *, alone: bool) -> str:
 
 def _sliced(node: Node, graph: Graph, position: int, data: Array, keep: Mapping[str, Array]) -> Array:
     outer = keep[node.outputs[0]]
-    if node.op in ("conv2d", "depthwise_conv2d", "fully_connected"):
+    if has_weights(node):
         rows = data[outer] if data.shape[:1] == outer.shape else data
         return rows[..., keep[node.inputs[0]]] if position == 1 and mixes_channels(node) else rows
     if node.op == "affine":
         return data[outer] if on_channels(node, graph) and data.shape == outer.shape else data
-    if node.op in SUMS and data.shape[-1:] == outer.shape:
+    if has_operands(node) and data.shape[-1:] == outer.shape:
         return data[..., outer]
     return data
 

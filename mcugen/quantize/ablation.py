@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.evaluation import bootstrap_interval, logits_before_softmax, sqnr_db
 from mcugen.execute import evaluate, reference
 from mcugen.graph import Graph
+from mcugen.quantize.goals import logits_of
 from mcugen.quantize.quantizer import DEFAULT_METHODS, METHODS, quantize_graph
+from mcugen.sqnr import bootstrap_interval, sqnr_db
 
 Array = npt.NDArray[Any]
 
@@ -45,8 +46,9 @@ class AblationRow:
 
 def measure(graph: Graph, integer: Graph, samples: Mapping[str, Array], labels: Array | None = None) -> Fidelity:
     """The fidelity of `integer` against the float `graph` on samples by input name."""
-    output, logits = graph.outputs[0], logits_before_softmax(graph)
-    keep = [output, *logits]
+    output = graph.outputs[0]
+    logits = logits_of(graph, output)
+    keep = [output, *([] if logits is None else [logits])]
     quantized = {name: _quantizer(integer, name)(samples[name]) for name in integer.inputs}
     wanted = {name: _flat(value) for name, value in evaluate(graph, samples, keep=keep).items()}
     given = {
@@ -58,7 +60,7 @@ def measure(graph: Graph, integer: Graph, samples: Mapping[str, Array], labels: 
     each = 10 * np.log10(np.maximum(signal, 1e-300) / np.maximum(noise, 1e-300))
     return Fidelity(
         sqnr_db(y, q),
-        sqnr_db(wanted[logits[0]], given[logits[0]]) if logits else None,
+        None if logits is None else sqnr_db(wanted[logits], given[logits]),
         float(np.median(each)),
         bootstrap_interval(y, q),
         float((y.argmax(axis=1) == q.argmax(axis=1)).mean()),

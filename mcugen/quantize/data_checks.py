@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.execute import Rows, evaluate
+from mcugen.execute import Rows, evaluate, operand
 from mcugen.graph import Graph, Node
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import clip_bounds
 from mcugen.ops.recurrent import RecurrentOperator
 from mcugen.ops.weighted import float_bias, has_weights
-from mcugen.quantize.range_search import goal_tensors
+from mcugen.quantize.goals import goal_tensors
 
 Array = npt.NDArray[Any]
 
@@ -190,7 +190,7 @@ def _linear(graph: Graph, node: Node, samples: Mapping[str, Array]) -> Array:
 
 
 def _run(graph: Graph, samples: Mapping[str, Array], name: str) -> Array:
-    return evaluate(graph, samples, keep=[name])[name]
+    return operand(graph.tensors[name], evaluate(graph, samples, keep=[name])[name])
 
 
 def _overdriven(graph: Graph, some: Mapping[str, Array]) -> bool:

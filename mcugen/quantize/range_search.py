@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mcugen.execute import evaluate_changed, is_batchable
 from mcugen.graph import Graph, QuantParams
 from mcugen.ops import operator
+from mcugen.quantize.goals import goal_tensors
 from mcugen.quantize.ranges import quant_params
 
 Array = npt.NDArray[Any]
@@ -42,18 +43,6 @@ def search_ranges(
         if progress is not None:
             progress(done + 1, len(names))
     return chosen
-
-
-def goal_tensors(graph: Graph) -> list[str]:
-    """The outputs; for a softmax its logits, which feel errors also where a probability is near one."""
-    goals = []
-    producers = graph.producers()
-    for output in graph.outputs:
-        goal = output
-        while goal in producers and producers[goal].op in ("softmax", "reshape"):
-            goal = producers[goal].inputs[0]
-        goals.append(goal)
-    return list(dict.fromkeys(goals))
 
 
 def _float_values(graph: Graph, samples: Mapping[str, Array]) -> dict[str, Array]:

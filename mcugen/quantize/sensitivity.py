@@ -18,7 +18,7 @@ from mcugen.execute import evaluate, evaluate_changed
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
-from mcugen.quantize.range_search import goal_tensors
+from mcugen.quantize.goals import goal_tensors
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.execute import Rows, evaluate_batches
+from mcugen.execute import Rows, evaluate_batches, operand
 from mcugen.graph import Graph
 from mcugen.ops import operator
 from mcugen.ops.operator import Operator
@@ -29,7 +29,10 @@ def observe_states(graph: Graph, samples: Mapping[str, Rows]) -> Graph:
     inputs = sorted({name for node in nodes for name in node.inputs if not graph.is_constant(name)})
     for batch in evaluate_batches(graph, samples, keep=inputs):
         for node in nodes:
-            arrays = [batch[name] if name in batch else graph.constant(name) for name in node.inputs]
+            arrays = [
+                operand(graph.tensors[name], batch[name]) if name in batch else graph.constant(name)
+                for name in node.inputs
+            ]
             found = operator(node.op).state_reach(node, arrays)
             if found is not None and np.isfinite(found):
                 reach[node.name] = max(found, reach.get(node.name, 0.0))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcugen.plan import memory_map
-from mcugen.plan.model import Buffer, Plan, SectionPlan
+from mcugen.plan.model import Buffer, Plan
 
 
 def memory_text(report: Mapping[str, Any]) -> str:
@@ -27,7 +27,7 @@ def _planned(report: Mapping[str, Any]) -> tuple[list[Buffer], Plan]:
     peak = max((b["offset"] + b["size"] + b["tail"] for b in listed), default=0)
     bound = min(report["ram"]["lower_bound"], peak)
     offsets = {b["name"]: b["offset"] for b in listed}
-    return buffers, Plan(offsets, peak, bound, report["ram"]["plan"], (SectionPlan("", peak, bound),))
+    return buffers, Plan(offsets, peak, bound, report["ram"]["plan"])
 
 
 def _names(report: Mapping[str, Any]) -> list[str]:

@@ -63,9 +63,11 @@ def raw(x: Integers) -> npt.NDArray[np.int8]:
     return np.ascontiguousarray(x).reshape(-1).view(np.int8)
 
 
-def cases(kernel: ModuleType, layers: Iterator[ConvLayer], rng: np.random.Generator) -> list[Case]:
+def cases(
+    kernel: ModuleType, layers: Iterator[ConvLayer], rng: np.random.Generator, target: str = "cortex-m4"
+) -> list[Case]:
     """A case for every candidate of every layer, and where one may write over its input, a second that does."""
-    core, listed = load_target("cortex-m4"), []
+    core, listed = load_target(target), []
     for layer in layers:
         x = random_integers(rng, (layer.in_h, layer.in_w, layer.in_c), layer.in_dtype)
         calls = list(kernel.candidates(layer, core))

@@ -115,7 +115,9 @@ POOLS = [
     model("MaxPool", [IMAGE], kernel_shape=[3, 3], auto_pad="SAME_UPPER", strides=[2, 2]),
     model("MaxPool", [IMAGE], kernel_shape=[2, 2], dilations=[2, 3]),
     model("MaxPool", [(1, 3, 11)], kernel_shape=[3], strides=[2]),
+    model("MaxPool", [(4, 3, 11)], kernel_shape=[3], strides=[2]),
     model("GlobalMaxPool", [IMAGE]),
+    model("GlobalMaxPool", [(4, 3, 6, 5)]),
     model("AveragePool", [IMAGE], kernel_shape=[2, 2], strides=[2, 2]),
     model("AveragePool", [IMAGE], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
     model("AveragePool", [IMAGE], kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
@@ -125,6 +127,8 @@ POOLS = [
     model("AveragePool", [(1, 3, 11)], kernel_shape=[3], strides=[2], pads=[1, 1]),
     model("GlobalAveragePool", [IMAGE]),
     model("GlobalAveragePool", [(1, 3, 11)]),
+    model("GlobalAveragePool", [(4, 3, 11)]),
+    model("GlobalAveragePool", [(4, 3, 6, 5)]),
 ]
 
 NORMALIZATION = [
@@ -206,6 +210,7 @@ REDUCTIONS = [
     model("ReduceMean", [IMAGE]),
     model("ReduceMean", [(1, 5, 7)], [ints(1)], opset=18, keepdims=0),
     model("ReduceMean", [(1, 5, 7)], axes=[2]),
+    model("ReduceMean", [(3, 4, 5, 2)], axes=[2, 3]),
     model("ReduceMean", [(4, 5)], axes=[0]),
     model("ReduceMean", [(4, 5)], axes=[0, 1], keepdims=0),
     model("ReduceMean", [(1, 5, 1)], axes=[0, 2], keepdims=0),
@@ -278,6 +283,7 @@ REFUSED = [
     (model("MaxPool", [IMAGE], kernel_shape=[2, 2], outputs=2), "indices"),
     (model("BatchNormalization", [IMAGE, (3,)], [None, floats(3), None, floats(3), floats(3)]), "constant"),
     (model("Div", [(1, 4)], [np.zeros(1, np.float32)]), "zero"),
+    (model("Conv", [(3, 2, 6, 6)], [floats(4, 2, 3, 3)]), "a batch of 3 images"),
 ]
 
 

@@ -12,11 +12,11 @@ import pytest
 from onnx import helper, numpy_helper
 
 from mcugen.errors import UnsupportedModel
-from mcugen.evaluation import sqnr_db
 from mcugen.execute import evaluate, reference
 from mcugen.graph import Graph
 from mcugen.ops.recurrent import sigmoid_q15, tanh_q15, tanh_table
 from mcugen.pipeline import load, quantize
+from mcugen.sqnr import sqnr_db
 
 Array = np.ndarray[Any, Any]
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}

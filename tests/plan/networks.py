@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from mcugen.plan.model import Buffer, Direction, Overlap, Step
+from mcugen.plan.model import Buffer, Overlap, Step
 from mcugen.plan.overlap import Granularity, access_distance, convolution_distance
-
-BOTH: tuple[Direction, ...] = ("forward", "backward")
 
 
 class Network:
@@ -16,14 +14,13 @@ class Network:
     def __init__(
         self,
         *shape: int,
-        directions: tuple[Direction, ...] = BOTH,
         granularity: Granularity = "row",
         buffered: bool = False,
     ) -> None:
         self.shapes: dict[str, tuple[int, int, int]] = {}
         self.steps: list[Step] = []
         self.overlaps: list[Overlap] = []
-        self.directions, self.granularity, self.buffered = directions, granularity, buffered
+        self.granularity, self.buffered = granularity, buffered
         self.input = self.tensor(*shape)
 
     def tensor(self, height: int, width: int, channels: int) -> str:
@@ -52,18 +49,16 @@ class Network:
             max((width - 1) * stride + kernel[1] - shape[1], 0) // 2,
         )
         output = self.tensor(height, width, channels)
-        for direction in self.directions:
-            distance = convolution_distance(
-                shape,
-                self.shapes[output],
-                kernel=kernel,
-                stride=(stride, stride),
-                pad=pad,
-                granularity=self.granularity,
-                buffered=self.buffered,
-                direction=direction,
-            )
-            self.overlaps.append(Overlap(output, source, distance, direction))
+        distance = convolution_distance(
+            shape,
+            self.shapes[output],
+            kernel=kernel,
+            stride=(stride, stride),
+            pad=pad,
+            granularity=self.granularity,
+            buffered=self.buffered,
+        )
+        self.overlaps.append(Overlap(output, source, distance))
         return self._step((source,), output, scratch)
 
     def depthwise(self, source: str, kernel: tuple[int, int] = (3, 3), stride: int = 1) -> str:
@@ -79,15 +74,13 @@ class Network:
     def dense(self, source: str, outputs: int) -> str:
         size, output = self.size(source), self.tensor(1, 1, outputs)
         ones = list(range(outputs))
-        distance = access_distance(
-            [0] * outputs, [size] * outputs, ones, [i + 1 for i in ones], read_size=size, write_size=outputs
-        )
+        distance = access_distance([0] * outputs, [size] * outputs, ones, [i + 1 for i in ones], read_size=size)
         self.overlaps.append(Overlap(output, source, distance))
         return self._step((source,), output)
 
     def add(self, one: str, two: str) -> str:
         output = self.tensor(*self.shapes[one])
-        self.overlaps += [Overlap(output, source, 0, way) for source in (one, two) for way in self.directions]
+        self.overlaps += [Overlap(output, source, 0) for source in (one, two)]
         return self._step((one, two), output)
 
     def concat(self, sources: list[str]) -> str:

@@ -1,8 +1,8 @@
 """A second opinion on plans: run them byte by byte and look who owns each byte when it is read.
 
 Knows nothing of intervals or separations. Every buffer fills its bytes with its own mark when its life
-begins, and finds them unchanged while it lives. A step with overlap rules writes byte after byte in one
-direction; after ``p`` bytes of output its kernel still needs the bytes of the input that the rule says.
+begins, and finds them unchanged while it lives. A step with overlap rules writes byte after byte upwards;
+after ``p`` bytes of output its kernel still needs the bytes of the input that the rule says.
 Several outputs of one step are written one beside the other: each is run alone against the inputs.
 """
 
@@ -14,21 +14,14 @@ from mcugen.plan.model import Buffer, Overlap
 
 
 def runs_clean(buffers: Sequence[Buffer], overlaps: Sequence[Overlap], offsets: Mapping[str, int]) -> bool:
-    """No buffer loses a byte that it still needs; for one section, without aliases."""
+    """No buffer loses a byte that it still needs; without aliases."""
     memory: dict[int, str] = {}
     first = {buffer.name: buffer.first for buffer in buffers}
     last = {buffer.name: buffer.last for buffer in buffers}
     for step in range(-1, max(buffer.last for buffer in buffers) + 1):
-        for direction in ("forward", "backward"):
-            rules = [
-                rule
-                for rule in overlaps
-                if rule.direction == direction and first[rule.writer] == step == last[rule.reader]
-            ]
-            after = _step(buffers, rules, offsets, step, dict(memory))
-            if after is not None:
-                break
-        else:
+        rules = [rule for rule in overlaps if first[rule.writer] == step == last[rule.reader]]
+        after = _step(buffers, rules, offsets, step, dict(memory))
+        if after is None:
             return False
         memory = after
     return True
@@ -37,12 +30,11 @@ def runs_clean(buffers: Sequence[Buffer], overlaps: Sequence[Overlap], offsets: 
 def _step(
     buffers: Sequence[Buffer], rules: Sequence[Overlap], offsets: Mapping[str, int], step: int, memory: dict[int, str]
 ) -> dict[int, str] | None:
-    """The memory after the step, whose rules are all of one direction; None when something needed was lost."""
+    """The memory after the step; None when something needed was lost."""
 
     def intact(buffer: Buffer, needed: range) -> bool:
         return all(memory.get(offsets[buffer.name] + i) == buffer.name for i in needed)
 
-    forward = any(rule.direction == "forward" for rule in rules)
     slow = {rule.writer for rule in rules}
     born = [buffer for buffer in buffers if buffer.first == step]
     old = [buffer for buffer in buffers if buffer.first < step <= buffer.last]
@@ -59,15 +51,12 @@ def _step(
         memory.update(before)
         may_lose = {rule.reader: rule.distance for rule in rules if rule.writer == writer.name}
         for written in range(1, writer.size + 1):
-            place = written - 1 if forward else writer.size - written
-            memory[offsets[writer.name] + place] = writer.name
+            memory[offsets[writer.name] + written - 1] = writer.name
             for reader in present:
                 if reader.name not in may_lose:
                     needed = range(reader.size)
-                elif forward:
-                    needed = range(max(0, written - may_lose[reader.name]), reader.size)
                 else:
-                    needed = range(min(reader.size, reader.size - written + may_lose[reader.name]))
+                    needed = range(max(0, written - may_lose[reader.name]), reader.size)
                 if not intact(reader, needed):
                     return None
     for writer in writers:

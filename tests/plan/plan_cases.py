@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from mcugen.plan.model import Alias, Buffer, Direction, Overlap
-
-WAYS: tuple[Direction, ...] = ("forward", "backward")
+from mcugen.plan.model import Alias, Buffer, Overlap
 
 
 @st.composite
 def problems(draw: st.DrawFn, *, most: int = 5, largest: int = 4, steps: int = 3) -> tuple[list[Buffer], list[Overlap]]:
-    """Buffers of a few bytes with any lives, alignments and tails, and rules of any sign and direction."""
+    """Buffers of a few bytes with any lives, alignments and tails, and rules of any sign."""
     buffers = []
     for number in range(draw(st.integers(1, most))):
         first = draw(st.integers(-1, steps - 1))
@@ -23,57 +21,41 @@ def problems(draw: st.DrawFn, *, most: int = 5, largest: int = 4, steps: int = 3
     overlaps = []
     for writer in buffers:
         for reader in buffers:
-            if reader.last == writer.first > reader.first:
-                for direction in draw(st.sampled_from([(), WAYS[:1], WAYS[1:], WAYS])):
-                    distance = draw(st.integers(-reader.size - 1, writer.size + 1))
-                    overlaps.append(Overlap(writer.name, reader.name, distance, direction))
+            if reader.last == writer.first > reader.first and draw(st.booleans()):
+                distance = draw(st.integers(-reader.size - 1, writer.size + 1))
+                overlaps.append(Overlap(writer.name, reader.name, distance))
     return buffers, overlaps
 
 
 def smallest_arena(buffers: Sequence[Buffer], overlaps: Sequence[Overlap]) -> int:
     """The optimum, by placing every buffer at every offset of ever larger arenas."""
     arena = 0
-    while not any(_place(buffers, overlaps, {}, arena, ways) for ways in _ways(overlaps, buffers)):
+    while not _place(buffers, overlaps, {}, arena):
         arena += 1
     return arena
 
 
-def _ways(overlaps: Sequence[Overlap], buffers: Sequence[Buffer]) -> list[dict[int, str]]:
-    """Every choice of one direction a step."""
-    first = {buffer.name: buffer.first for buffer in buffers}
-    ways: list[dict[int, str]] = [{}]
-    for step in sorted({first[rule.writer] for rule in overlaps}):
-        ways = [way | {step: direction} for way in ways for direction in WAYS]
-    return ways
-
-
-def _place(
-    buffers: Sequence[Buffer], overlaps: Sequence[Overlap], at: dict[str, int], arena: int, way: dict[int, str]
-) -> bool:
+def _place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap], at: dict[str, int], arena: int) -> bool:
     if len(at) == len(buffers):
         return True
     buffer = buffers[len(at)]
     for offset in range(0, arena - buffer.size - buffer.tail + 1, buffer.align):
         here = at | {buffer.name: offset}
-        fine = all(_apart(buffer, other, here, overlaps, way) for other in buffers[: len(at)])
-        if fine and _place(buffers, overlaps, here, arena, way):
+        fine = all(_apart(buffer, other, here, overlaps) for other in buffers[: len(at)])
+        if fine and _place(buffers, overlaps, here, arena):
             return True
     return False
 
 
-def _apart(one: Buffer, two: Buffer, at: dict[str, int], overlaps: Sequence[Overlap], way: dict[int, str]) -> bool:
+def _apart(one: Buffer, two: Buffer, at: dict[str, int], overlaps: Sequence[Overlap]) -> bool:
     if one.last < two.first or two.last < one.first:
         return True
     if not {at[one.name] + i for i in range(one.size)} & {at[two.name] + i for i in range(two.size)}:
         return True
     for rule in overlaps:
         for writer, reader in ((one, two), (two, one)):
-            if (rule.writer, rule.reader) != (writer.name, reader.name) or way[writer.first] != rule.direction:
-                continue
-            low, high = at[writer.name], at[reader.name]
-            if rule.direction == "forward" and low + rule.distance <= high:
-                return True
-            if rule.direction == "backward" and low + writer.size - rule.distance >= high + reader.size:
+            ruled = (rule.writer, rule.reader) == (writer.name, reader.name)
+            if ruled and at[writer.name] + rule.distance <= at[reader.name]:
                 return True
     return False
 
@@ -90,7 +72,7 @@ def concatenations(draw: st.DrawFn) -> tuple[list[Buffer], list[Overlap], list[A
         first = draw(st.integers(-1, 2))
         others.append(Buffer(f"other{number}", draw(st.integers(1, 4)), first, draw(st.integers(first, 3)), align=1))
     overlaps = [
-        Overlap(writer.name, reader.name, draw(st.integers(-reader.size, writer.size)), draw(st.sampled_from(WAYS)))
+        Overlap(writer.name, reader.name, draw(st.integers(-reader.size, writer.size)))
         for writer, reader in [(part, other) for part in parts for other in others]
         if reader.last == writer.first > reader.first
     ]

@@ -30,13 +30,12 @@ def test_agrees_with_a_run_byte_by_byte(problem, data) -> None:
     assert passes(buffers, overlaps, (), offsets) == runs_clean(buffers, overlaps, offsets)
 
 
-@pytest.mark.parametrize(("direction", "a", "good"), [("forward", 4, 0), ("backward", 0, 12)])
-def test_one_element_closer_than_allowed_fails(direction, a, good) -> None:
+def test_one_byte_closer_than_allowed_fails() -> None:
     buffers = [Buffer("a", 16, -1, 1, align=1), Buffer("b", 8, 1, 2, align=1)]
-    rule = Overlap("b", "a", 4, direction)
-    check_plan(buffers, [rule], (), {"a": a, "b": good}, peak=20)
+    rule = Overlap("b", "a", 4)
+    check_plan(buffers, [rule], (), {"a": 4, "b": 0}, peak=20)
     with pytest.raises(PlanError, match="distance 4: 1 bytes too close"):
-        check_plan(buffers, [rule], (), {"a": a, "b": good + 1 if direction == "forward" else good - 1})
+        check_plan(buffers, [rule], (), {"a": 4, "b": 1})
 
 
 def test_names_buffers_ranges_and_steps() -> None:
@@ -60,26 +59,11 @@ def test_a_rule_is_void_while_the_reader_is_needed() -> None:
         check_plan([Buffer("a", 16, -1, 2), B], [rule], (), {"a": 0, "b": 0})
 
 
-def test_one_step_runs_in_one_direction() -> None:
-    buffers = [Buffer("x", 8, -1, 0), Buffer("y", 8, -1, 0), Buffer("out", 8, 0, 1)]
-    rules = [Overlap("out", "x", 0), Overlap("out", "y", 0, "backward")]
-    check_plan(buffers, rules, (), {"x": 0, "y": 8, "out": 0})
-    with pytest.raises(PlanError, match="both directions"):
-        check_plan(buffers, rules, (), {"x": 8, "y": 0, "out": 4})
-
-
 @pytest.mark.parametrize("peak", [20, 21, 22])
 def test_the_tail_must_be_in_the_arena(peak) -> None:
     buffers = [Buffer("a", 16, 0, 0), Buffer("b", 4, 0, 0, tail=2)]
     assert passes(buffers, (), (), {"a": 0, "b": 16}, peak=peak) == (peak >= 22)
     assert passes(buffers, (), (), {"a": 4, "b": 0}, peak=peak)
-
-
-def test_sections_do_not_meet() -> None:
-    buffers = [Buffer("a", 16, 0, 0), Buffer("b", 16, 0, 0, section="fast")]
-    check_plan(buffers, (), (), {"a": 0, "b": 0}, peak=32)
-    with pytest.raises(PlanError, match="needs 32 bytes, not 31"):
-        check_plan(buffers, (), (), {"a": 0, "b": 0}, peak=31)
 
 
 def test_concatenation_as_a_view() -> None:
@@ -109,7 +93,6 @@ def test_slices_of_a_whole_may_share() -> None:
         ([A], [], [], {}, "no offset"),
         ([A], [], [], {"a": 0, "z": 0}, "no such buffer"),
         ([A], [Overlap("a", "z", 0)], [], {"a": 0}, "no buffer 'z'"),
-        ([A, B], [Overlap("b", "a", 0, "up")], [], {"a": 0, "b": 16}, "direction is unknown"),
         ([A], [], [Alias("z", "a", 0)], {"a": 0}, "no buffer 'z'"),
         ([A], [], [], {"a": -4}, "below the arena"),
         ([Buffer("a", 4, 2, 1)], [], [], {"a": 0}, "makes no sense"),

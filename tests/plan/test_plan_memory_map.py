@@ -7,19 +7,19 @@ from xml.etree import ElementTree
 import pytest
 from networks import ic, vww
 
-from mcugen.plan.memory_map import arenas, explain_peak, render_svg, render_text
-from mcugen.plan.model import Buffer, Overlap, Plan, SectionPlan
+from mcugen.plan.memory_map import arena_of, explain_peak, render_svg, render_text
+from mcugen.plan.model import Buffer, Plan
 from mcugen.plan.offsets import plan_offsets
 
 SVG = "{http://www.w3.org/2000/svg}"
 BUFFERS = [Buffer("in", 16, -1, 1), Buffer("mid<1>", 16, 0, 1), Buffer("scratch", 8, 1, 1), Buffer("out", 8, 1, 2)]
 OFFSETS = {"in": 4, "mid<1>": 20, "scratch": 36, "out": 0}
-PLAN = Plan(OFFSETS, 44, 44, "optimal", (SectionPlan("", 44, 44),))
+PLAN = Plan(OFFSETS, 44, 44, "optimal")
 
 
 def test_text_shows_every_step_and_buffer() -> None:
     assert render_text(BUFFERS, PLAN, steps=["conv", "dense", "softmax"], width=11).splitlines() == [
-        "arena main: peak 44 bytes at 1 dense: in 16 + mid<1> 16 + out 8 + scratch 8, 4 of them shared",
+        "arena: peak 44 bytes at 1 dense: in 16 + mid<1> 16 + out 8 + scratch 8, 4 of them shared",
         "lower bound 44 bytes: no plan needs less",
         "",
         "step          bytes  0        44",
@@ -38,8 +38,8 @@ def test_text_shows_every_step_and_buffer() -> None:
 
 def test_the_explanation_says_what_could_be_saved() -> None:
     buffers = [Buffer("a", 8, 0, 0), Buffer("b", 8, 0, 0, tail=4)]
-    plan = Plan({"a": 0, "b": 12}, 24, 16, "within 8 bytes", (SectionPlan("", 24, 16),))
-    assert explain_peak(arenas(buffers, plan)[0], plan) == (
+    plan = Plan({"a": 0, "b": 12}, 24, 16, "within 8 bytes")
+    assert explain_peak(arena_of(buffers, plan), plan) == (
         "peak 24 bytes at 0: a 8 + b 8, 8 unused or read past an end\n"
         "lower bound 16 bytes: a better plan could save at most 8"
     )
@@ -50,7 +50,7 @@ def test_the_peak_is_where_the_bytes_add_up(model) -> None:
     net, output = model()
     buffers = net.buffers(output)
     plan = plan_offsets(buffers, net.overlaps)
-    moment = arenas(buffers, plan)[0].peak_moment
+    moment = arena_of(buffers, plan).peak_moment
     ends = [plan.offsets[buffer.name] + buffer.size for buffer in moment.alive]
     owned = {byte for b in moment.alive for byte in range(plan.offsets[b.name], plan.offsets[b.name] + b.size)}
     assert max(ends) == moment.top == plan.peak
@@ -82,14 +82,6 @@ def test_svg_needs_nothing_from_outside() -> None:
     assert text.count("http") == 1
 
 
-def test_sections_get_their_own_pictures() -> None:
-    buffers = [Buffer("a", 16, 0, 0), Buffer("b", 8, 0, 1, section="fast")]
-    plan = plan_offsets(buffers, [Overlap("b", "a", 0)])
-    text = render_text(buffers, plan)
-    assert "arena main: peak 16 bytes" in text and "arena fast: peak 8 bytes" in text
-    assert render_svg(buffers, plan).count('class="peak"') == 2
-
-
 def test_same_plan_same_picture() -> None:
     net, output = ic()
     pictures = set()
@@ -102,5 +94,5 @@ def test_same_plan_same_picture() -> None:
 
 def test_nothing_to_draw() -> None:
     plan = plan_offsets([])
-    assert render_text([], plan) == ""
+    assert render_text([], plan).startswith("arena: peak 0 bytes")
     assert ElementTree.fromstring(render_svg([], plan)).tag == f"{SVG}svg"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcugen.plan.model import Buffer, Overlap, PlanError
-from mcugen.plan.overlap import access_distance, convolution_distance, used_overlaps
+from mcugen.plan.model import PlanError
+from mcugen.plan.overlap import access_distance, convolution_distance
 
 Groups = list[tuple[list[int], list[int]]]
 """For each group, in the order of the run: the input bytes it reads and the output bytes it writes."""
@@ -32,16 +32,13 @@ def run(groups: Groups, writer: int, reader: int, *, buffered: bool) -> bool:
     return True
 
 
-def is_smallest_safe(groups: Groups, distance: int, sizes: tuple[int, int], *, buffered: bool, backward: bool) -> bool:
+def is_smallest_safe(groups: Groups, distance: int, sizes: tuple[int, int], *, buffered: bool) -> bool:
     read_size, write_size = sizes
     span = read_size + write_size + abs(distance) + 2
-    nearest = distance - write_size + read_size if backward else -distance
-    allowed = [nearest + k if backward else nearest - k for k in range(span)]
-    safe = all(run(groups, place, 0, buffered=buffered) for place in allowed)
-    closer = nearest - 1 if backward else nearest + 1
+    safe = all(run(groups, -distance - k, 0, buffered=buffered) for k in range(span))
     if distance == -read_size:
         return safe
-    return safe and not run(groups, closer, 0, buffered=buffered)
+    return safe and not run(groups, 1 - distance, 0, buffered=buffered)
 
 
 def convolution_groups(
@@ -74,13 +71,11 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     st.tuples(
         pairs, pairs, st.tuples(st.integers(0, 2), st.integers(0, 2)), st.tuples(st.integers(1, 2), st.integers(1, 2))
     ),
-    st.tuples(
-        st.sampled_from(["pixel", "row"]), st.integers(1, 3), st.booleans(), st.sampled_from(["forward", "backward"])
-    ),
+    st.tuples(st.sampled_from(["pixel", "row"]), st.integers(1, 3), st.booleans()),
 )
 def test_convolution_distance_is_the_smallest_safe_one(source, result, geometry, manner) -> None:
     kernel, stride, pad, dilation = geometry
-    granularity, block, buffered, direction = manner
+    granularity, block, buffered = manner
     distance = convolution_distance(
         source,
         result,
@@ -91,23 +86,18 @@ def test_convolution_distance_is_the_smallest_safe_one(source, result, geometry,
         granularity=granularity,
         block=block,
         buffered=buffered,
-        direction=direction,
     )
     groups = convolution_groups((source, result), geometry, granularity, block)
-    backward = direction == "backward"
-    if backward:
-        groups = [(reads, writes[::-1]) for reads, writes in reversed(groups)]
     sizes = (source[0] * source[1] * source[2], result[0] * result[1] * result[2])
-    assert is_smallest_safe(groups, distance, sizes, buffered=buffered, backward=backward)
+    assert is_smallest_safe(groups, distance, sizes, buffered=buffered)
 
 
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(1, 3)), min_size=1, max_size=6),
     st.booleans(),
-    st.booleans(),
 )
-def test_access_distance_is_the_smallest_safe_one(accesses, buffered, backward) -> None:
+def test_access_distance_is_the_smallest_safe_one(accesses, buffered) -> None:
     starts = [start for start, _, _ in accesses]
     ends = [start + length for start, length, _ in accesses]
     edges = [0]
@@ -120,17 +110,13 @@ def test_access_distance_is_the_smallest_safe_one(accesses, buffered, backward) 
         edges[:-1],
         edges[1:],
         read_size=sizes[0],
-        write_size=sizes[1],
         buffered=buffered,
-        direction="backward" if backward else "forward",
     )
     groups = [
         (list(range(start, end)), list(range(low, high)))
         for start, end, low, high in zip(starts, ends, edges, edges[1:], strict=False)
     ]
-    if backward:
-        groups = [(reads, writes[::-1]) for reads, writes in reversed(groups)]
-    assert is_smallest_safe(groups, distance, sizes, buffered=buffered, backward=backward)
+    assert is_smallest_safe(groups, distance, sizes, buffered=buffered)
 
 
 @pytest.mark.parametrize(
@@ -163,18 +149,8 @@ def test_pixels_in_place_need_no_distance() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"granularity": "column"}, {"direction": "sideways"}, {"block": 0}],
+    [{"granularity": "column"}, {"block": 0}],
 )
 def test_nonsense_is_refused(wrong) -> None:
     with pytest.raises(PlanError):
         convolution_distance((4, 4, 1), (4, 4, 1), kernel=(1, 1), **wrong)
-
-
-def test_used_overlaps_names_one_direction_a_step() -> None:
-    buffers = [Buffer("in", 16, -1, 0), Buffer("out", 8, 0, 0)]
-    rules = [Overlap("out", "in", 4), Overlap("out", "in", 4, "backward")]
-    assert used_overlaps(buffers, rules, {"in": 4, "out": 0}) == (rules[0],)
-    assert used_overlaps(buffers, rules, {"in": 0, "out": 12}) == (rules[1],)
-    assert used_overlaps(buffers, rules, {"in": 0, "out": 16}) == ()
-    with pytest.raises(PlanError, match="no direction"):
-        used_overlaps(buffers, rules, {"in": 0, "out": 4})

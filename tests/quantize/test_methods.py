@@ -13,9 +13,10 @@ from mcugen.graph import Graph
 from mcugen.ops.builder import GraphBuilder
 from mcugen.quantize.bias_correction import correct_bias
 from mcugen.quantize.equalization import channel_groups, channel_statistics, equalize
+from mcugen.quantize.goals import goal_tensors
 from mcugen.quantize.headroom import Tails, observe_tails, range_with_headroom
 from mcugen.quantize.layer_data import input_rows, sample_positions, weight_matrix
-from mcugen.quantize.range_search import goal_tensors, search_ranges
+from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import Histogram, observer, observer_names, quant_params
 from mcugen.quantize.reconstruction import covariance, damped, fit_weights, moments, shrunk
 from mcugen.quantize.rounding import descend, error_feedback, plain_rounding, quadratic_error, search_scales

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcugen.evaluation import sqnr_db
 from mcugen.execute import evaluate, is_batchable, reference
 from mcugen.ops.builder import GraphBuilder
 from mcugen.quantize.quantizer import quantize_graph
+from mcugen.sqnr import sqnr_db
 
 
 def test_graph_with_a_moved_batch_axis() -> None:
