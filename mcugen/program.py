@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -215,3 +216,8 @@ class Program:
     def input_rows(self) -> RowRegion | None:
         """The region that takes the model's input row by row, if there is one."""
         return next((region for region in self.regions if region.input is not None), None)
+
+
+def comment_text(text: str) -> str:
+    """A text as it may stand in a comment of C: ASCII on one line, which neither ends the comment nor begins another."""
+    return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")

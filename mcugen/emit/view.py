@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mcugen import __version__
 from mcugen.emit.numbers import LINE, c_float, c_literal, c_numbers
 from mcugen.emit.row_view import input_rows_view, region_views, row_step_view
-from mcugen.program import KernelCall, Operand, Port, Program, State, Step
+from mcugen.program import KernelCall, Operand, Port, Program, State, Step, comment_text
 from mcugen.resources import resource_folder
 
 Array = npt.NDArray[Any]
@@ -124,7 +124,7 @@ def _port_views(program: Program, kind: str, ports: Sequence[Port]) -> list[dict
         info = np.iinfo(port.operand.dtype)
         views.append(
             {
-                "name": re.sub(r"[^\x20-\x7e]|\*/|/\*", "?", port.name),
+                "name": comment_text(port.name),
                 "c_name": port.c_name,
                 "kind": kind,
                 "suffix": suffix,
@@ -187,7 +187,7 @@ def _params(step: Step, index: int, call: KernelCall, pool: ConstantPool, condit
     params = [(field_name, c_literal(value)) for field_name, value in call.params.items()]
     for field_name, array in call.constants.items():
         stem = f"{index}_{field_name}" if condition == ALWAYS else f"{index}_{call.variant}_{field_name}"
-        params.append((field_name, pool.name(array, stem, f"{step.name}: {field_name}"[:LINE], condition)))
+        params.append((field_name, pool.name(array, stem, comment_text(f"{step.name}: {field_name}")[:LINE], condition)))
     return params
 
 

@@ -165,13 +165,22 @@ def _in_place_near_peak(graph: Graph, choices: Sequence[Choice], layout: Layout)
 
 
 def ports(graph: Graph, names: Sequence[str], layout: Layout) -> tuple[Port, ...]:
-    """The model's inputs or outputs with their C names."""
-    return tuple(_port(graph.tensors[name], layout) for name in names)
+    """The model's inputs or outputs with their C names, all of them different."""
+    taken = {str(index) for index in range(len(names))}  # by number the ports have functions of their own
+    found = []
+    for index, name in enumerate(names):
+        stem = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "tensor"
+        identifier, number = stem, 1
+        while identifier in taken and identifier != str(index):
+            number += 1
+            identifier = f"{stem}_{number}"
+        taken.add(identifier)
+        found.append(_port(graph.tensors[name], identifier, layout))
+    return tuple(found)
 
 
-def _port(tensor: Tensor, layout: Layout) -> Port:
+def _port(tensor: Tensor, identifier: str, layout: Layout) -> Port:
     assert tensor.quant is not None
-    identifier = re.sub(r"\W+", "_", tensor.name, flags=re.ASCII).strip("_").lower() or "tensor"
     operand = operand_of(tensor, layout.roots, layout.insets)
     scale, zero_point = float(tensor.quant.scale), int(tensor.quant.zero_point)
     dynamic = isinstance(tensor.quant, DynamicQuantParams)

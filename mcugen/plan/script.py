@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from mcugen.ops.packed_weights import stored_format
 from mcugen.plan import model as memory
 from mcugen.plan.select import Choice
 from mcugen.plan.sharing import KEPT, Sharing
-from mcugen.program import Branch, KernelCall, Operand, Step
+from mcugen.program import Branch, KernelCall, Operand, Step, comment_text
 
 CONSTANT = "@constant"
 """Where constants lie: in no buffer."""
@@ -77,7 +76,7 @@ def _keeping_step(graph: Graph, choice: Choice, index: int) -> tuple[Step, Kept]
     whole = graph.tensors[node.outputs[0]]
     kept = Operand(whole.name + KEPT, whole.name + KEPT, 0, keep.size, whole.dtype, (keep.size,))
     source = Operand(whole.name, whole.name, keep.call.input_offsets[0], whole.nbytes, whole.dtype, whole.shape)
-    comment = _comment_text(f"{index}: {_origin(node)} ({node.op}) keeps {keep.size} bytes for the next run")
+    comment = comment_text(f"{index}: {_origin(node)} ({node.op}) keeps {keep.size} bytes for the next run")
     branches = (Branch("", keep.call),)
     step = Step(node.name, node.op, keep.call, branches, (source,), (kept,), None, comment, 0, node.origin)
     return step, Kept(kept, keep.initial, whole.name, keep.offset)
@@ -122,12 +121,8 @@ def _comment(graph: Graph, choice: Choice, index: int, macs: int, call: KernelCa
     weights = f", {stored} weights" if stored else ""
     rows = f", {choice.rows} of {shapes[1][1]} rows a call" if choice.rows else ""
     kernel = f"{node.op}, {call.variant}{weights}"
-    return _comment_text(f"{index}: {_origin(node)} ({kernel}) {shapes[0]} -> {shapes[1]}{work}{rows}")
+    return comment_text(f"{index}: {_origin(node)} ({kernel}) {shapes[0]} -> {shapes[1]}{work}{rows}")
 
 
 def _origin(node: Node) -> str:
     return "+".join(dict.fromkeys(node.origin)) or node.name
-
-
-def _comment_text(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")
