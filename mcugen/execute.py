@@ -92,8 +92,8 @@ def operand(tensor: Tensor, samples: Array) -> Array:
 
 
 def by_sample(tensor: Tensor, array: Array) -> Array:
-    """What a node writes, as samples `[N, ...]`: the inverse of `operand`."""
-    return array if tensor.shape[:1] == (1,) else array.reshape(-1, *tensor.shape)
+    """What a node writes, as samples `[N, ...]`: the inverse of `operand`, with an axis left beside that of the samples."""
+    return array if tensor.shape[:1] == (1,) != tensor.shape else array.reshape(-1, *tensor.shape)
 
 
 def is_batchable(graph: Graph) -> bool:

@@ -51,7 +51,19 @@ def number(path: Path) -> Path:
     return small_models.save(path, nodes, {"w": weights(6, 4)}, x=(1, 6), y=())
 
 
-@pytest.mark.parametrize(("make", "shape"), [(sequence, (7, 1, 3)), (signals, (3, 2, 9)), (number, (6,))])
+def one_number(path: Path) -> Path:
+    """A regression without its last axis, as `squeeze(-1)` leaves it."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["column"], name="dense"),
+        helper.make_node("Squeeze", ["column", "axes"], ["bare"], name="squeeze"),
+        helper.make_node("Sigmoid", ["bare"], ["y"], name="sigmoid"),
+    ]
+    return small_models.save(path, nodes, {"w": weights(6, 1), "axes": np.array([1])}, x=(1, 6), y=(1,))
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"), [(sequence, (7, 1, 3)), (signals, (3, 2, 9)), (number, (6,)), (one_number, (6,))]
+)
 def test_every_command_takes_it(make: Callable[[Path], Path], shape: tuple[int, ...], run: Run, tmp_path: Path) -> None:
     model, data, folder = make(tmp_path / "net.onnx"), tmp_path / "calib.npz", tmp_path / "out"
     np.savez(data, x=np.random.default_rng(0).normal(size=(SAMPLES, *shape)).astype(np.float32))
