@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mcugen.errors import McugenError
+from mcugen.errors import McugenError, first_line
 from mcugen.report.json_report import json_text
 from mcugen.report.text import Lines
 
@@ -37,6 +37,13 @@ class Commands(click.Group):
             ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except MemoryError as error:
+            if ctx.meta.get(TRACEBACK):
+                raise
+            _show_error(
+                f"this computer's memory does not suffice ({first_line(error)})", "give fewer samples, or a smaller input"
+            )
+            ctx.exit(1)
         except OSError as error:
             if ctx.meta.get(TRACEBACK):
                 raise
@@ -46,9 +53,8 @@ class Commands(click.Group):
         except Exception as error:
             if ctx.meta.get(TRACEBACK):
                 raise
-            reason = str(error).splitlines()[0] if str(error) else "no message"
             _show_error(
-                f"unexpected {type(error).__name__}: {reason}",
+                f"unexpected {type(error).__name__}: {first_line(error) if str(error) else 'no message'}",
                 "this is a defect of mcugen: the same command with `--traceback` shows where; please report it",
             )
             ctx.exit(1)

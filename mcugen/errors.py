@@ -21,6 +21,8 @@ class McugenError(Exception):
 class UnsupportedModel(McugenError):
     """The model is corrupt, or holds something that mcugen cannot compile."""
 
+    default_hint = "mend the model and export it again, or cut the graph before this node with `--outputs`"
+
 
 class CalibrationError(McugenError):
     """The calibration data does not fit the model: wrong names, shapes, types or values."""
@@ -43,3 +45,8 @@ class VerificationFailed(McugenError):
 
     exit_code = 4
     default_hint = "please report it with the model: the C must be equal to the reference"
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, on one line: its first, or its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -56,13 +56,13 @@ def _problems(error: UnsupportedModel) -> list[str]:
 
 
 def _proto(path: Path) -> onnx.ModelProto | None:
-    """The file's content without its external data; None where it is not a model with nodes."""
+    """The file's content without its external data; None where it is no model."""
     try:
         proto = onnx.load(path, load_external_data=False)
     except Exception:  # protobuf and onnx raise errors of their own on damaged files
         return None
     texts = all(isinstance(name, str) for node in proto.graph.node for name in (node.name, node.op_type))
-    return proto if len(proto.graph.node) and texts else None
+    return proto if (proto.graph.node or proto.graph.output) and texts else None
 
 
 def _ports(proto: onnx.ModelProto, values: Sequence[onnx.ValueInfoProto]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import inliner
 
-from mcugen.errors import UnsupportedModel
+from mcugen.errors import UnsupportedModel, first_line
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -19,9 +19,8 @@ def load_model(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
     except (DecodeError, ValueError, EOFError, OSError, RuntimeError, onnx.checker.ValidationError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnsupportedModel(
-            f"{path.name}: not a readable ONNX model ({reason})",
+            f"{path.name}: not a readable ONNX model ({first_line(error)})",
             hint="export it again; a model with external data needs its data file beside it",
         ) from None
     if not model.graph.node and not model.graph.output:
@@ -34,7 +33,7 @@ def load_model(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise UnsupportedModel(
-            f"{path.name}: not a valid ONNX model: {str(error).strip().splitlines()[0]}",
+            f"{path.name}: not a valid ONNX model: {first_line(error)}",
             hint="export it again with a current exporter; `python -c 'import onnx; onnx.checker.check_model(...)'` says more",
         ) from None
     if model.functions:

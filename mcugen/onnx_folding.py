@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from mcugen.errors import first_line
 from mcugen.ops.operator import Importer
 
 Array = npt.NDArray[Any]
@@ -27,10 +28,11 @@ def evaluate_node(
     if node.op_type == "Constant" and (value := importer.attr("value")) is not None:
         return [_limited(numpy_helper.to_array(value), importer)]
     if node.op_type in ("ConstantOfShape", "Expand", "Tile", "Range") and inputs:
-        wanted = (
-            np.prod(np.abs(inputs[-1].astype(np.float64))) if node.op_type != "Range" else np.abs(inputs[1] - inputs[0])
-        )
-        if float(np.max(wanted)) > FOLD_LIMIT:
+        numbers = [np.asarray(data, np.float64) for data in inputs]
+        wanted = np.prod(np.abs(numbers[-1]))
+        if node.op_type == "Range":
+            wanted = np.max(np.abs((numbers[1] - numbers[0]) / numbers[2]))
+        if not float(wanted) <= FOLD_LIMIT:
             raise importer.unsupported("it makes a constant of unreasonable size")
     return [_limited(result, importer) for result in _run(node, inputs, opsets, importer)]
 
@@ -51,7 +53,7 @@ def _run(
         run = ReferenceEvaluator(onnx.helper.make_model(proto, opset_imports=_known_opsets(node, opsets)))
         return [np.asarray(value) for value in run.run(None, dict(zip(names, inputs, strict=True)))]
     except Exception as error:  # the evaluator raises whatever its operator's NumPy code raises
-        raise importer.unsupported(f"its constant value cannot be computed ({str(error).splitlines()[0]})") from None
+        raise importer.unsupported(f"its constant value cannot be computed ({first_line(error)})") from None
 
 
 def _known_opsets(node: onnx.NodeProto, opsets: Iterable[onnx.OperatorSetIdProto]) -> Sequence[onnx.OperatorSetIdProto]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from mcugen.errors import McugenError, UnsupportedModel
+from mcugen.errors import McugenError, UnsupportedModel, first_line
 from mcugen.graph import Graph, QuantParams
 from mcugen.onnx_file import load_model
 from mcugen.onnx_folding import evaluate_node
@@ -22,6 +23,8 @@ from mcugen.ops.builder import GraphBuilder
 Array = npt.NDArray[Any]
 
 OLDEST_OPSET = 7
+LARGEST_TENSOR = 1 << 26
+"""Elements: an activation larger than this is in no microcontroller's memory."""
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
 
 
@@ -78,8 +81,8 @@ class _Reader:
         for tensor in self.model.graph.initializer:
             try:
                 data = numpy_helper.to_array(tensor)
-            except (ValueError, TypeError, RuntimeError, onnx.checker.ValidationError) as error:
-                reason = str(error).splitlines()[0]
+            except (ValueError, TypeError, KeyError, RuntimeError, onnx.checker.ValidationError) as error:
+                reason = first_line(error)
                 raise UnsupportedModel(
                     f"{self.file}: weights '{tensor.name}' are not readable ({reason})",
                     hint="is the file whole? export it again",
@@ -125,7 +128,7 @@ class _Reader:
         given = self.shapes.get(value.name)
         if given is not None:
             fits = len(given) == len(dims) and all(
-                not d.dim_value or d.dim_value == g for d, g in zip(dims, given, strict=True)
+                d.dim_value <= 0 or d.dim_value == g for d, g in zip(dims, given, strict=True)
             )
             if any(g < 1 for g in given) or not fits:
                 asked = [d.dim_value or d.dim_param or "?" for d in dims]
@@ -133,8 +136,8 @@ class _Reader:
                     f"{self.file}: shape {list(given)} does not fit input '{value.name}' {asked}",
                     hint="give as many sizes as the input has axes, and only those free that it leaves free",
                 )
-            return tuple(int(g) for g in given)
-        shape = [d.dim_value or (1 if i == 0 else 0) for i, d in enumerate(dims)]
+            return self._sized(value, tuple(int(g) for g in given))
+        shape = [d.dim_value if d.dim_value > 0 else int(i == 0) for i, d in enumerate(dims)]
         if not value.type.tensor_type.HasField("shape") or 0 in shape:
             asked = [d.dim_value or d.dim_param or "?" for d in dims]
             example = ",".join(str(s or "?") for s in shape) or "1,..."
@@ -142,7 +145,15 @@ class _Reader:
                 f"{self.file}: input '{value.name}' has the dynamic shape {asked}; C needs every size at compile time",
                 hint=f"give it: `--shape {value.name}={example}` with numbers for '?'",
             )
-        return tuple(shape)
+        return self._sized(value, tuple(shape))
+
+    def _sized(self, value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if math.prod(shape) > LARGEST_TENSOR:
+            raise UnsupportedModel(
+                f"{self.file}: input '{value.name}' has {math.prod(shape)} values {list(shape)}, more than {LARGEST_TENSOR}",
+                hint="export the model for a smaller input",
+            )
+        return shape
 
     def _read_node(self, node: onnx.NodeProto, index: int) -> None:
         importer = _NodeImporter(self, node, index)
@@ -200,6 +211,10 @@ class _Reader:
         if self.problems and not cut:
             self._raise_problems()
         wanted = cut or [value.name for value in self.model.graph.output]
+        if not wanted:
+            raise UnsupportedModel(
+                f"{self.file}: the model has no output", hint="name the tensors that you want with `--outputs`"
+            )
         missing = [name for name in wanted if name not in self.names]
         if missing and self.problems:
             self._raise_problems()
@@ -289,7 +304,11 @@ class _NodeImporter:
         return self.emit_many(op, inputs, 1, **attrs)[0]
 
     def emit_many(self, op: str, inputs: Sequence[str], count: int, **attrs: Any) -> list[str]:
-        return self.reader.builder.emit_many(op, inputs, count, stem=self.origin, origin=(self.origin,), **attrs)
+        names = self.reader.builder.emit_many(op, inputs, count, stem=self.origin, origin=(self.origin,), **attrs)
+        for shape in map(self.shape, names):
+            if math.prod(shape) > LARGEST_TENSOR:
+                raise self.unsupported(f"it makes a tensor of {math.prod(shape)} values, more than {LARGEST_TENSOR}")
+        return names
 
     def unsupported(self, reason: str, hint: str | None = None) -> UnsupportedModel:
         return UnsupportedModel(f"{self.reader.file}: {self.label}: {reason}", hint=hint)

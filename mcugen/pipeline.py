@@ -30,6 +30,7 @@ from mcugen.passes.fold_transpose_into_weights import fold_transpose_into_weight
 from mcugen.passes.fuse_clip import fuse_clip
 from mcugen.passes.merge_reshapes import merge_reshapes
 from mcugen.passes.move_transposes import move_transposes
+from mcugen.passes.name_nodes_apart import name_nodes_apart
 from mcugen.passes.remove_dead_channels import dead_channel_report, split_dead_channels
 from mcugen.passes.use_dynamic_ranges import use_dynamic_ranges
 from mcugen.passes.use_tflite_arithmetic import use_tflite_arithmetic
@@ -59,7 +60,7 @@ Progress = Callable[[str, int, int], None]
 
 FLOAT_PASSES = (
     move_transposes, merge_reshapes, fold_transpose_into_weights, move_transposes, merge_reshapes, fold_affine, fuse_clip,
-    apply_quantization,
+    apply_quantization, name_nodes_apart,
 )  # fmt: skip
 
 VECTOR_BYTES = 1 << 18

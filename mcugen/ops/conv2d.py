@@ -48,6 +48,8 @@ class Conv2d(WeightedOperator):
             raise importer.unsupported(
                 f"{channels} input channels do not fit weights {list(weights.shape)} in {groups} groups"
             )
+        if bias is not None and bias.shape != weights.shape[:1]:
+            raise importer.unsupported(f"a bias {list(bias.shape)} for {weights.shape[0]} output channels")
         if rank == 3:
             weights = weights[:, :, None, :]
         window = window_attrs(importer, inputs[0], weights.shape[2:])

@@ -8,6 +8,9 @@ from typing import Any
 from mcugen.ops.operator import Importer
 from mcugen.ops.window import same_pads
 
+LONGEST_STEP = 1 << 15
+"""A stride or dilation must be smaller: no image is as long."""
+
 
 def image_input(importer: Importer, name: str) -> str:
     """[1, C, H, W] or [N, C, L] as a channels-last image [1, H, W, C]; L becomes the width, N the height."""
@@ -38,8 +41,8 @@ def window_attrs(importer: Importer, name: str, kernel: Sequence[int], *, ceil_m
     """
     spatial = importer.shape(name)[2:]
     rank = len(spatial)
-    strides = _pair(importer.attr("strides"), rank)
-    dilations = _pair(importer.attr("dilations"), rank)
+    strides = _pair(importer, "strides", rank)
+    dilations = _pair(importer, "dilations", rank)
     size = (1, *spatial) if rank == 1 else tuple(spatial)
     auto = importer.attr("auto_pad", "NOTSET")
     auto = auto.decode() if isinstance(auto, bytes) else auto
@@ -49,6 +52,8 @@ def window_attrs(importer: Importer, name: str, kernel: Sequence[int], *, ceil_m
         pairs = [(0, 0), (0, 0)]
     else:
         pads = [int(p) for p in importer.attr("pads") or [0] * (2 * rank)]
+        if len(pads) != 2 * rank:
+            raise importer.unsupported(f"pads {pads} for {rank} axes")
         if any(p < 0 for p in pads):
             raise importer.unsupported(f"negative pads {pads}", "crop with Slice instead")
         pairs = [(0, 0)] * (2 - rank) + [(pads[i], pads[i + rank]) for i in range(rank)]
@@ -67,8 +72,10 @@ def window_attrs(importer: Importer, name: str, kernel: Sequence[int], *, ceil_m
     }
 
 
-def _pair(values: Sequence[int] | None, rank: int) -> tuple[int, int]:
-    given = [int(v) for v in values] if values else [1] * rank
+def _pair(importer: Importer, name: str, rank: int) -> tuple[int, int]:
+    given = [int(v) for v in importer.attr(name) or [1] * rank]
+    if len(given) != rank or not all(0 < v < LONGEST_STEP for v in given):
+        raise importer.unsupported(f"{name} {given}")
     return (1, given[0]) if rank == 1 else (given[0], given[1])
 
 

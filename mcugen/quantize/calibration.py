@@ -206,9 +206,16 @@ def observe(graph: Graph, samples: Mapping[str, Rows], *, progress: Progress | N
         for name in names:
             low, high = limits[name]
             if high > low:
-                counts[name] += np.histogram(batch[name], bins=BINS, range=(low, high))[0]
+                counts[name] += _counts(batch[name], low, high)
         done = _report(progress, done, batch, graph, total)
     return {name: Histogram(*limits[name], counts[name]) for name in names}
+
+
+def _counts(values: Array, low: float, high: float) -> Array:
+    try:
+        return np.histogram(values, bins=BINS, range=(low, high))[0]
+    except ValueError:  # float32 has not that many numbers from low to high
+        return np.histogram(values.astype(np.float64), bins=BINS, range=(low, high))[0]
 
 
 def _report(progress: Progress | None, done: int, batch: Mapping[str, Array], graph: Graph, total: int) -> int:

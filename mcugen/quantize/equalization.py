@@ -155,7 +155,7 @@ def channel_importance(graph: Graph) -> dict[str, Array]:
 
 
 def _pulled_back(node: Node, graph: Graph, name: str, after: Array) -> Array:
-    shape, out = graph.tensors[name].shape, graph.tensors[node.outputs[0]].shape
+    shape, out = (graph.tensors[n].shape or (1,) for n in (name, node.outputs[0]))
     if is_layer(node):
         power = tap_power(node, graph, graph.constant(node.inputs[1]))
         return np.asarray(after @ power) * (np.prod(out[:-1]) / np.prod(shape[:-1]))
@@ -269,7 +269,7 @@ def channel_statistics(
     largest = {name: np.zeros((0, graph.tensors[name].shape[-1])) for name in names}
     sums = {name: np.zeros((2, graph.tensors[name].shape[-1])) for name in names}
     rows = dict.fromkeys(names, 0)
-    for batch in evaluate_batches(graph, samples, keep=names):
+    for batch in evaluate_batches(graph, samples, keep=[*names, graph.inputs[0]]):
         for name in names:
             flat = batch[name].reshape(-1, batch[name].shape[-1])
             largest[name] = _largest_rows(largest[name], np.abs(flat), kept)
