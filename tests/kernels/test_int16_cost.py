@@ -1,4 +1,4 @@
-"""The cost models of the int16 kernels against the emulated Cortex-M4."""
+"""The cost models of the int16 kernels against the emulated Cortex-M4 and Cortex-M55."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from running_m55 import needs_qemu
 
 from mcugen import verbs
 from mcugen.graph import Graph
@@ -31,16 +32,36 @@ LAYERS = [
     (convolution("conv2d", (12, 12, 16), 16, (3, 3), **SAME), "int8", "int16", "mcugen_conv2d_winograd_s16_dsp"),
     (convolution("depthwise_conv2d", (12, 9, 16), 16, (3, 3), **SAME), "int16", "int16", "mcugen_depthwise_conv2d_3x3_s16_dsp"),
 ]  # fmt: skip
+VECTOR_LAYERS = [
+    (convolution("conv2d", (10, 10, 16), 16, (3, 3), **SAME), "int16", "int16", "mcugen_conv2d_s16_mve"),
+    (convolution("conv2d", (9, 9, 32), 12, (1, 1)), "int16", "int8", "mcugen_conv2d_1x1_s16_mve"),
+    (convolution("conv2d", (12, 12, 16), 16, (3, 3), **SAME), "int8", "int16", "mcugen_conv2d_s16_mve"),
+    (convolution("depthwise_conv2d", (12, 9, 16), 16, (3, 3), **SAME), "int16", "int16", "mcugen_depthwise_conv2d_3x3_s16_mve"),
+    (convolution("depthwise_conv2d", (12, 9, 16), 16, (5, 5), pads=(2, 2, 2, 2)), "int16", "int16", "mcugen_depthwise_conv2d_s16_mve"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("graph", "reads", "writes", "function"), LAYERS)
 def test_cycles_are_as_modelled(graph: Graph, reads: str, writes: str, function: str, tmp_path: Path) -> None:
+    estimated, measured = cycles("cortex-m4", graph, reads, writes, function, tmp_path)
+    assert abs(estimated / measured - 1) < CLOSE
+
+
+@needs_qemu
+@pytest.mark.parametrize(("graph", "reads", "writes", "function"), VECTOR_LAYERS)
+def test_instructions_are_as_modelled(graph: Graph, reads: str, writes: str, function: str, tmp_path: Path) -> None:
+    estimated, measured = cycles("cortex-m55", graph, reads, writes, function, tmp_path)
+    assert abs(estimated / measured - 1) < CLOSE
+
+
+def cycles(target: str, graph: Graph, reads: str, writes: str, function: str, folder: Path) -> tuple[float, float]:
+    """As modelled and as measured; instructions where the target counts those."""
     names = [*(graph.inputs if reads == "int16" else []), *(graph.outputs if writes == "int16" else [])]
     rng = np.random.default_rng(0)
     samples = {n: rng.uniform(-1, 1, (4, *graph.tensors[n].shape[1:])).astype(np.float32) for n in graph.inputs}
     model = quantize(graph, samples, effort="fast", precision=Precision(dict.fromkeys(names, "int16")))
-    package = compile_model(model, target="cortex-m4", goal=Goal("speed"), name="cost").write(tmp_path / "cost")
+    package = compile_model(model, target=target, goal=Goal("speed"), name="cost").write(folder / "cost")
     layer = package.report["layers"][0]
-    measured = verbs.simulate(package, vectors=1).layers[0].cycles
-    assert layer["function"] == function and measured is not None
-    assert abs(layer["estimated_cycles"] / measured - 1) < CLOSE
+    measured = verbs.simulate(package, vectors=1).layers[0]
+    assert layer["function"] == function
+    return layer["estimated_cycles"], measured.cycles or measured.instructions

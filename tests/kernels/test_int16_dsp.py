@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import int16
@@ -104,7 +105,7 @@ def fully_connected_cases() -> list[Case]:
     return int16.cases(fully_connected_s16_dsp, chain(plain, int16.extremes(rng, **shapes[1])), rng)
 
 
-def add_cases() -> list[Case]:
+def add_cases(kernel: ModuleType = add_s16_dsp, target: str = "cortex-m4") -> list[Case]:
     rng, listed = np.random.default_rng(14), []
     types = [(a, b, c) for a in ("int8", "int16") for b in ("int8", "int16") for c in ("int8", "int16")]
     for number, names in enumerate(t for t in types if "int16" in t):
@@ -124,23 +125,25 @@ def add_cases() -> list[Case]:
                 inputs[0].astype(np.int64) * factors[0] + inputs[1].astype(np.int64) * factors[1] + params["constant"]
             ) >> shift
             wanted = int16.raw(np.clip(total, low, info.max).astype(names[2]))
-            for call in add_s16_dsp.candidates(plain, load_target("cortex-m4")):
+            for call in kernel.candidates(plain, load_target(target)):
                 case = Case(call=call, inputs=tuple(map(int16.raw, inputs)), expected=wanted)
                 reader = number % 2
                 listed += [case, dataclasses.replace(case, distance=overlap[reader], reader=reader)]
     return listed
 
 
-def pool_cases() -> list[Case]:
+def pool_cases(target: str = "cortex-m4", variant: str = "dsp") -> list[Case]:
     rng, listed = np.random.default_rng(15), []
     for h, w, c, kernel, strides, pads, counted in POOLS:
         attrs = {"kernel": kernel, "strides": strides, "dilations": (1, 1), "pads": pads}
         average = attrs | {"count_pads": counted, "divide": True}
         for in_dtype, out_dtype in int16.TYPES:
-            listed += _pool(AveragePool2d(), rng, (1, h, w, c), average, in_dtype, out_dtype)
+            listed += _pool(AveragePool2d(), rng, (1, h, w, c), average, in_dtype, out_dtype, target)
         for minimum in (False, True):
-            listed += _pool(MaxPool2d(), rng, (1, h, w, c + c % 2), attrs | {"minimum": minimum}, "int16", "int16")
-    return listed
+            listed += _pool(
+                MaxPool2d(), rng, (1, h, w, c + c % 2), attrs | {"minimum": minimum}, "int16", "int16", target
+            )
+    return [case for case in listed if case.call.variant == variant]
 
 
 def _pool(
@@ -150,6 +153,7 @@ def _pool(
     attrs: dict[str, Any],
     in_dtype: str,
     out_dtype: str,
+    target: str,
 ) -> list[Case]:
     """Every variant of a pool of random integers, and over its own input."""
     out = (1, *pooled_size(shape[1:3], attrs), shape[3])
@@ -164,7 +168,7 @@ def _pool(
     wanted = operator.reference(node, [x, *constants.values()])[0]
     assert wanted.dtype == out_dtype
     listed = []
-    for lowering in operator.lower(node, graph, load_target("cortex-m4"))[1:]:
+    for lowering in operator.lower(node, graph, load_target(target))[1:]:
         case = Case(call=lowering.calls[0], inputs=(int16.raw(x),), expected=int16.raw(wanted))
         listed += [case, dataclasses.replace(case, distance=case.call.overlap[0])]
     assert listed

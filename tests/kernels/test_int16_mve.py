@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 from running import Case, device_compilers, run_on_host
 from running_m55 import needs_qemu, run_on_m55
-from test_int16_dsp import CONVOLUTIONS, DEPTHWISE
+from test_int16_dsp import CONVOLUTIONS, DEPTHWISE, add_cases, pool_cases
 
-from mcugen.kernels import conv2d_1x1_s16_mve, conv2d_s16_mve, depthwise_conv2d_s16_mve, fully_connected_s16_mve
+from mcugen.kernels import (
+    add_s16_mve,
+    conv2d_1x1_s16_mve,
+    conv2d_s16_mve,
+    depthwise_conv2d_s16_mve,
+    fully_connected_s16_mve,
+)
 
 CORE = "cortex-m55"
 
@@ -55,7 +61,14 @@ def depthwise_cases() -> list[Case]:
     return int16.cases(depthwise_conv2d_s16_mve, chain(plain, ends), rng, CORE)
 
 
-MAKERS = pytest.mark.parametrize("make", [convolution_cases, pointwise_cases, fully_connected_cases, depthwise_cases])
+def elementwise_cases() -> list[Case]:
+    """The sums and pools of the DSP kernels' tests."""
+    return [*add_cases(add_s16_mve, CORE), *pool_cases(CORE, "mve")]
+
+
+MAKERS = pytest.mark.parametrize(
+    "make", [convolution_cases, pointwise_cases, fully_connected_cases, depthwise_cases, elementwise_cases]
+)
 
 
 @MAKERS
