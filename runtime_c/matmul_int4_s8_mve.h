@@ -9,7 +9,7 @@
  * they hold.
  *
  * Weight stream, for every 4 channels (the last ones filled up with zeros), in words:
- *   int32 16 * bias[4]; uint8 codes[depth / 32][4][16]; int32 multiplier[4]; of the `any` kernels also int32 shift[4] less 4
+ *   int32 16 * bias[4]; uint8 codes[depth / 32][4][16]; int32 multiplier[4]; of the `any` kernels also int8 shift[4] less 4
  * Byte i of 16 has the weight of input i in its lower half, of input i + 16 in the upper. */
 #ifndef MCUGEN_MATMUL_INT4_S8_MVE_H
 #define MCUGEN_MATMUL_INT4_S8_MVE_H
@@ -58,7 +58,7 @@ struct mcugen_matmul_int4_s8_mve {
     "vrmulh.s32 q1, q1, q2\n\t"
 #define MCUGEN_INT4_SCALE_ANY                                                                                          \
     "vldrw.32 q2, [r5], #16\n\t"                                                                                       \
-    "vldrw.32 q3, [r5], #16\n\t"                                                                                       \
+    "vldrb.s32 q3, [r5], #4\n\t"                                                                                        \
     "vshl.s32 q0, q0, q3\n\t"                                                                                          \
     "vshl.s32 q1, q1, q3\n\t"                                                                                          \
     "vrmulh.s32 q0, q0, q2\n\t"                                                                                        \
@@ -69,7 +69,7 @@ struct mcugen_matmul_int4_s8_mve {
     "vrmulh.s32 q0, q0, q2\n\t"
 #define MCUGEN_INT4_SCALE_ANY_ONE                                                                                      \
     "vldrw.32 q2, [r5], #16\n\t"                                                                                       \
-    "vldrw.32 q3, [r5], #16\n\t"                                                                                       \
+    "vldrb.s32 q3, [r5], #4\n\t"                                                                                        \
     "vshl.s32 q0, q0, q3\n\t"                                                                                          \
     "vrmulh.s32 q0, q0, q2\n\t"
 
@@ -206,14 +206,14 @@ MCUGEN_SHARED void mcugen_matmul_int4_mve_run(const struct mcugen_matmul_int4_s8
                 const int32_t upper = k & 16 ? code & 0xf0 : (code << 4) & 0xf0;
                 acc += in[k] * (upper < 128 ? upper : upper - 256);
             }
-            const int32_t shift = any ? (int32_t)multiplier[4 + c] + 4 : 0;
+            const int32_t shift = any ? ((const int8_t *)(const void *)(multiplier + 4))[c] + 4 : 0;
             value[i & 1][c] = mcugen_requantize_s8(acc >> 4, (int32_t)multiplier[c], shift, m->zero_point, -128, 127);
         }
         for (int32_t c = 0; c < channels; ++c) {
             m->out0[first + c] = value[0][c];
             m->out1[first + c] = value[1][c];
         }
-        w = multiplier + (any ? 8 : 4);
+        w = multiplier + (any ? 5 : 4);
     }
 }
 

@@ -8,7 +8,7 @@
  * up to 15 bytes behind an input row are read, whatever they hold.
  *
  * Weight stream, for every 4 channels (the last ones filled up with zeros), in words, n = 8 for int16 inputs and 16 for int8:
- *   int32 bias[4]; int8 weights[depth / n][4][n]; int32 multiplier[4]; of int8 inputs also int32 shift[4]
+ *   int32 bias[4]; int8 weights[depth / n][4][n]; int32 multiplier[4]; of int8 inputs also int8 shift[4]
  */
 #ifndef MCUGEN_MATMUL_S16_MVE_H
 #define MCUGEN_MATMUL_S16_MVE_H
@@ -71,7 +71,7 @@ struct mcugen_matmul_s16_mve {
     "vrmulh.s32 q1, q1, q2\n\t"
 #define MCUGEN_WIDE_SCALE_S8                                                                                           \
     "vldrw.32 q2, [r5], #16\n\t"                                                                                       \
-    "vldrw.32 q3, [r5], #16\n\t"                                                                                       \
+    "vldrb.s32 q3, [r5], #4\n\t"                                                                                        \
     "vshl.s32 q0, q0, q3\n\t"                                                                                          \
     "vshl.s32 q1, q1, q3\n\t"                                                                                          \
     "vrmulh.s32 q0, q0, q2\n\t"                                                                                        \
@@ -81,7 +81,7 @@ struct mcugen_matmul_s16_mve {
     "vrmulh.s32 q0, q0, q2\n\t"
 #define MCUGEN_WIDE_SCALE_ONE_S8                                                                                       \
     "vldrw.32 q2, [r5], #16\n\t"                                                                                       \
-    "vldrw.32 q3, [r5], #16\n\t"                                                                                       \
+    "vldrb.s32 q3, [r5], #4\n\t"                                                                                        \
     "vshl.s32 q0, q0, q3\n\t"                                                                                          \
     "vrmulh.s32 q0, q0, q2\n\t"
 
@@ -232,14 +232,14 @@ MCUGEN_SHARED void mcugen_matmul_wide_mve(const struct mcugen_matmul_s16_mve *m,
             for (int32_t k = 0; k < depth; ++k) {
                 acc += mcugen_element(in, k, in_bytes) * weights[(k / lanes * 4 + c) * lanes + k % lanes];
             }
-            const int32_t shift = in_bytes == 1 ? (int32_t)multiplier[4 + c] : 0;
+            const int32_t shift = in_bytes == 1 ? ((const int8_t *)(const void *)(multiplier + 4))[c] : 0;
             value[i & 1][c] = mcugen_requantize(acc, (int32_t)multiplier[c], shift, m->zero_point);
         }
         for (int32_t c = 0; c < channels; ++c) {
             mcugen_put(m->out0, first + c, mcugen_clamp(value[0][c], m->low, m->high), out_bytes);
             mcugen_put(m->out1, first + c, mcugen_clamp(value[1][c], m->low, m->high), out_bytes);
         }
-        w = multiplier + (in_bytes == 1 ? 8 : 4);
+        w = multiplier + (in_bytes == 1 ? 5 : 4);
     }
 }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcugen.kernels.conv2d_1x1_dsp import is_pointwise
-from mcugen.kernels.conv2d_dsp import convolution_params, pixel_overlap
+from mcugen.kernels.conv2d_dsp import pixel_overlap
 from mcugen.kernels.conv2d_mve import window_cycles
-from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.layer import ConvLayer, convolution_params
 from mcugen.kernels.pack_int4_mve import STEP, matmul_cycles, matrix_code, pack_stream, takes
 from mcugen.kernels.pack_mve import VECTOR, round_up
 from mcugen.program import KernelCall

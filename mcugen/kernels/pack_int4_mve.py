@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
-from mcugen.kernels.pack_mve import by_four, clamp_cycles, round_up
+from mcugen.kernels.pack_mve import by_four, clamp_cycles, four_bytes, round_up
 from mcugen.kernels.shared_code import shared
 from mcugen.targets import Target
 
@@ -32,8 +32,9 @@ def pack_stream(layer: ConvLayer) -> npt.NDArray[np.uint32]:
     codes = (halves[..., 0, :] | halves[..., 1, :] << 4).astype(np.uint8)
     words = np.ascontiguousarray(codes).reshape(blocks, -1).view("<u4").astype(np.int64)
     multiplier, shift = layer.multiplier.astype(np.int64), layer.shift.astype(np.int64)
-    scales = [multiplier, shift - 4] if layer.needs_shift else [multiplier]
-    parts = [by_four(SCALE * layer.bias.astype(np.int64)), words, *(by_four(scale) for scale in scales)]
+    parts = [by_four(SCALE * layer.bias.astype(np.int64)), words, by_four(multiplier)]
+    if layer.needs_shift:
+        parts.append(four_bytes(shift - 4))
     return (np.concatenate(parts, axis=1) & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
 
 

@@ -42,6 +42,12 @@ def by_four(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return padded.reshape(-1, 4)
 
 
+def four_bytes(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """int8 `[out_c]` as words of four, `[blocks, 1]`, filled up with zeros."""
+    words = by_four(values).astype(np.int8).view("<u4")
+    return words.astype(np.int64)
+
+
 def matmul_pair_cycles(layer: ConvLayer) -> float:
     """Instructions of one call for two pixels."""
     steps = -(-layer.depth // VECTOR)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
-from mcugen.kernels.pack_mve import VECTOR, by_four, round_up
+from mcugen.kernels.pack_mve import VECTOR, by_four, four_bytes, round_up
 from mcugen.kernels.shared_code import shared
 
 
@@ -30,8 +30,9 @@ def pack_stream(layer: ConvLayer) -> npt.NDArray[np.uint32]:
     tiles = padded.reshape(blocks, 4, -1, lanes).transpose(0, 2, 1, 3)
     words = np.ascontiguousarray(tiles).view(np.uint8).reshape(blocks, -1).view("<u4").astype(np.int64)
     multiplier, shift = layer.multiplier.astype(np.int64), layer.shift.astype(np.int64)
-    scales = [multiplier, shift] if layer.in_bytes == 1 else [multiplier]
-    parts = [by_four(layer.bias.astype(np.int64)), words, *(by_four(scale) for scale in scales)]
+    parts = [by_four(layer.bias.astype(np.int64)), words, by_four(multiplier)]
+    if layer.in_bytes == 1:
+        parts.append(four_bytes(shift))
     return (np.concatenate(parts, axis=1) & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
 
 
