@@ -104,11 +104,11 @@ def codes_column_s16_cycles(steps: int, in_bytes: int) -> float:
     return 24 + (20.0 if in_bytes == 2 else 32.0) * steps
 
 
-def int4_4x1_s16_cycles(steps: int) -> float:
-    """A block of 4 channels of `mcugen_fully_connected_codes_s16_dsp` without a table."""
-    return 42 * steps + _turns(steps, 2) * 1.5 + 150
+def matvec_int4_s16_cycles(steps: int) -> float:
+    """A block of 4 channels of `mcugen_fully_connected_int4_s16_dsp`."""
+    return 42 * steps + 1.5 * _turns(steps, 2) + 114
 
 
-def int4_2x2_s16_cycles(steps: int) -> float:
-    """A block of 2 channels of 2 pixels of `mcugen_conv2d_codes_s16_dsp` without a table."""
-    return 36 * steps + _turns(steps, 2) * 1.5 + 150
+def matmul_int4_s16_cycles(steps: int, twos: int) -> float:
+    """One call of `mcugen_matmul_int4_s16_dsp` for a pair of pixels and `twos` blocks of 2 channels."""
+    return 90 + twos * (36 * steps + 1.5 * _turns(steps, 4) + 50)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.pack_codes_dsp import pack_halves
 from mcugen.kernels.pack_dsp import round_up
 
 Words = npt.NDArray[np.uint32]
@@ -20,6 +21,10 @@ MOST_SHIFT = 7
 ORDER_OF_INT16 = (2, 0, 3, 1)
 """The inputs of a group of four whose weights are a word's bytes, lowest first; runtime_c/matmul_s16_dsp.h says why."""
 ORDER_OF_INT8 = (1, 0, 3, 2)
+ORDER_OF_INT4 = (0, 2, 4, 6, 1, 3, 5, 7)
+"""The inputs of a group of eight whose weights of 4 bits are a word's halves of bytes, lowest first (matmul_int4_s16_dsp.h)."""
+INT4_OFFSET = 8
+"""What is added to these weights."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +83,16 @@ def pack_stream_s16(layer: ConvLayer, scale: Requantization, blocks: Sequence[in
         parts.append(multiplier[channels].astype(np.uint32))
         first += rows
     return np.concatenate(parts)
+
+
+def pack_int4_stream_s16(layer: ConvLayer, scale: Requantization, rows: int) -> Words:
+    """The stream for weights in [-8, 7]: for every `rows` channels initial[rows], W[K / 8][rows], multiplier[rows], filled up."""
+    channels = round_up(layer.out_c, rows)
+    weights = np.full((channels, round_up(layer.depth, 8)), INT4_OFFSET, np.int64)
+    weights[: layer.out_c, : layer.depth] += layer.weights.reshape(layer.out_c, -1)
+    words = pack_halves(weights.astype(np.uint32), ORDER_OF_INT4)
+    ends = np.zeros((2, channels), np.int64)
+    ends[:, : layer.out_c] = scale.bias, scale.multiplier
+    initial, multiplier = (ends & 0xFFFFFFFF).astype(np.uint32)
+    columns = np.concatenate([initial[:, None], words, multiplier[:, None]], axis=1)
+    return columns.reshape(-1, rows, columns.shape[1]).transpose(0, 2, 1).reshape(-1)

@@ -14,10 +14,16 @@ from reference import random_layer
 from running import Case, device_compilers, run_on_device, run_on_host
 from test_codes_dsp import FOUR_BITS, SHAPES, in_format
 
-from mcugen.kernels import conv2d_codes_s16_dsp, fully_connected_codes_s16_dsp
+from mcugen.kernels import (
+    conv2d_codes_s16_dsp,
+    conv2d_int4_s16_dsp,
+    fully_connected_codes_s16_dsp,
+    fully_connected_int4_s16_dsp,
+)
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.pack_s16_dsp import requantization
 
-SWEPT = ("int4", "int4x32")
+SWEPT = ("codebook", "int4x32")
 
 
 def one_type(rng: np.random.Generator, number: int, word: str, **shape: Any) -> ConvLayer:
@@ -39,6 +45,30 @@ def extremes(rng: np.random.Generator, word: str, **shape: Any) -> Iterator[Conv
                 yield found
 
 
+def scalable(layers: Iterator[ConvLayer]) -> Iterator[ConvLayer]:
+    """Those that one shift on the inputs requantizes."""
+    return (layer for layer in layers if requantization(layer) is not None)
+
+
+def fully_connected_int4_cases() -> list[Case]:
+    rng = np.random.default_rng(63)
+    shapes = [(depth, out_c) for depth in (1, 3, 4, 7, 8, 9, 33, 40, 64) for out_c in (1, 4, 6)]
+    layers = [one_type(rng, i, "int4", channels=channels) for i, channels in enumerate(shapes)]
+    layers += [layer for shape in ((37, 5), (24, 4)) for layer in extremes(rng, "int4", channels=shape)]
+    return int16.cases(fully_connected_int4_s16_dsp, scalable(iter(layers)), rng)
+
+
+def convolution_int4_cases() -> list[Case]:
+    rng = np.random.default_rng(64)
+    layers = [
+        one_type(rng, i + in_c, "int4", channels=(in_c, 2 + (i + in_c) % 3 * 2), **shape)
+        for i, shape in enumerate(SHAPES)
+        for in_c in (3, 4, 5, 6, 13, 40)
+    ]
+    layers += extremes(rng, "int4", channels=(18, 2), size=(1, 3))
+    return int16.cases(conv2d_int4_s16_dsp, scalable(iter(layers)), rng)
+
+
 def fully_connected_cases() -> list[Case]:
     rng = np.random.default_rng(61)
     shapes = [(depth, out_c) for depth in (1, 3, 4, 7, 8, 9, 33, 40, 64) for out_c in (1, 4, 6)]
@@ -58,13 +88,13 @@ def convolution_cases() -> list[Case]:
         one_type(rng, i + j + in_c, word, channels=(in_c, 1 + (i + in_c) % 4), **shape)
         for j, word in enumerate(SWEPT)
         for i, shape in enumerate(SHAPES)
-        for in_c in (4, 5, 6, 13)
+        for in_c in (4, 13)
     ]
     layers += [layer for word in FOUR_BITS for layer in extremes(rng, word, channels=(18, 2), size=(1, 3))]
     return int16.cases(conv2d_codes_s16_dsp, iter(layers), rng)
 
 
-MAKERS = pytest.mark.parametrize("make", [fully_connected_cases, convolution_cases])
+MAKERS = pytest.mark.parametrize("make", [fully_connected_cases, convolution_cases, fully_connected_int4_cases, convolution_int4_cases])
 
 
 @MAKERS
