@@ -41,8 +41,8 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
     )
 
 
-COPY_CYCLES = 1.6
-"""To copy a byte of a window before it is read."""
+COPY_CYCLES, PAD_CYCLES = 1.6, 3.9
+"""To copy a byte of a window that lies in the image, and of one that hangs over its edge, before it is read."""
 
 
 def _whole_words(layer: ConvLayer) -> bool:
@@ -56,8 +56,9 @@ def columns_staged(layer: ConvLayer) -> bool:
 
 def columns_cycles(layer: ConvLayer) -> float:
     """Filling all columns."""
-    steps, pixels = -(-layer.depth // 8), layer.out_h * layer.out_w
-    direct = inner_pixels(layer) if _whole_words(layer) else 0
-    rows = layer.kernel_h * (20 + codes_column_s16_cycles(0, layer.in_bytes))
-    filled = pixels * (30 + codes_column_s16_cycles(steps, layer.in_bytes)) + direct * rows
-    return filled + (pixels - direct) * (60 + 40 * layer.kernel_h + COPY_CYCLES * layer.depth * layer.in_bytes)
+    steps, pixels, inner = -(-layer.depth // 8), layer.out_h * layer.out_w, inner_pixels(layer)
+    size, in_place = layer.depth * layer.in_bytes, _whole_words(layer)
+    each = 14 + 84 * layer.kernel_h if in_place else 115 + 55 * layer.kernel_h + COPY_CYCLES * size
+    edge = 115 + 55 * layer.kernel_h + PAD_CYCLES * size
+    filled = codes_column_s16_cycles(steps, layer.in_bytes) - codes_column_s16_cycles(0, layer.in_bytes)
+    return pixels * filled + inner * each + (pixels - inner) * edge

@@ -101,7 +101,7 @@ def codes_2x2_cycles(steps: int, *, grouped: bool) -> float:
 
 def codes_column_s16_cycles(steps: int, in_bytes: int) -> float:
     """One call of `mcugen_codes_column_s16_dsp`, or of that for int8, `steps` groups of 8 inputs."""
-    return 24 + (20.0 if in_bytes == 2 else 32.0) * steps
+    return 24 + (20.0 if in_bytes == 2 else 46.0) * steps
 
 
 def matvec_int4_s16_cycles(steps: int) -> float:

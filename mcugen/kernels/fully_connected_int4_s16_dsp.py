@@ -32,7 +32,9 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         constants={"weights": pack_int4_stream_s16(layer, scale, 4)},
         scratch=0 if in_place else 16 * steps,
         overlap={} if in_place else {0: -layer.depth * layer.in_bytes},
-        cycles=60 + codes_column_s16_cycles(steps, layer.in_bytes) + fours * matvec_int4_s16_cycles(steps),
+        cycles=(60 if in_place else 200)
+        + codes_column_s16_cycles(steps, layer.in_bytes)
+        + fours * matvec_int4_s16_cycles(steps),
         code_bytes=230,
         shared_code=shared("mcugen_matvec_int4_s16_dsp", *(() if in_place else (column,))),
         variant="dsp",

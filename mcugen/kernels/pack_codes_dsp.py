@@ -27,7 +27,7 @@ def code_constants(layer: ConvLayer, rows: int) -> Constants | None:
         return None
     channels = round_up(layer.out_c, rows)
     codes = np.zeros((channels, round_up(layer.depth, 8)), np.uint32)
-    codes[: layer.out_c, : layer.depth] = code_matrix(packed, layer.out_c)
+    codes[: layer.out_c, : layer.depth] = code_matrix(packed, layer.out_c)[:, : layer.depth]
     words = pack_halves(codes, CODES_OF_INT16 if layer.wide else CODES_OF_INT8)
     constants: Constants = {"codes": _in_turn(words, rows), "table": packed.table}
     if packed.factors is not None:
@@ -41,7 +41,7 @@ def code_constants(layer: ConvLayer, rows: int) -> Constants | None:
 
 
 def pack_halves(codes: npt.NDArray[np.uint32], order: tuple[int, ...]) -> npt.NDArray[np.uint32]:
-    """`[channels, depth]`, of 4 bits each, as `[channels, depth / 8]` words that hold those of the inputs `order`, the lowest first."""
+    """`[channels, depth]`, of 4 bits each, as `[channels, depth / 8]` words with those of the inputs `order`, the lowest first."""
     eights = codes.reshape(len(codes), -1, 8)[..., order]
     return np.asarray((eights << np.arange(0, 32, 4, dtype=np.uint32)).sum(axis=2, dtype=np.uint32))
 
