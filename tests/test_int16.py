@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from mcugen.graph import Graph
 from mcugen.ops import operators
 from mcugen.ops.operator import Case
 from mcugen.package import Package
-from mcugen.pipeline import compile_model, quantize
+from mcugen.pipeline import Compiled, Quantized, compile_model, quantize
 from mcugen.quantize.precision import Precision, int16_tensors
 from mcugen.run.baremetal import link_bench
 from mcugen.run.bench import run_vectors
@@ -87,15 +88,24 @@ def samples_of(cases: list[Case]) -> dict[str, np.ndarray]:
     return samples
 
 
-def build(name: str, mode: str, folder: Path, target: str = "cortex-m") -> tuple[Package, dict[str, np.ndarray]]:
-    cases = GRAPHS[name]
-    graph, samples = merged(name, cases), samples_of(cases)
+@cache
+def quantized(name: str, mode: str) -> Quantized:
+    graph, samples = merged(name, GRAPHS[name]), samples_of(GRAPHS[name])
     precision = chosen(graph, mode)
-    quantized = quantize(graph, samples, effort="fast", precision=precision)
+    result = quantize(graph, samples, effort="fast", precision=precision)
     int16 = int16_tensors(graph, precision)
-    kept = quantized.graph.tensors
+    kept = result.graph.tensors
     assert int16 and all(kept[n].dtype == ("int16" if n in int16 else "int8") for n in graph.outputs if n in kept)
-    return compile_model(quantized, target=target).write(folder / "package"), samples
+    return result
+
+
+@cache
+def compiled(name: str, mode: str) -> Compiled:
+    return compile_model(quantized(name, mode), target="cortex-m")
+
+
+def build(name: str, mode: str, folder: Path) -> tuple[Package, dict[str, np.ndarray]]:
+    return compiled(name, mode).write(folder / "package"), samples_of(GRAPHS[name])
 
 
 def vectors_of(package: Package, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -116,7 +126,7 @@ MODE_CASES = [(name, mode) for name in GRAPHS for mode in (MODES if " " not in n
 def test_integers_are_close(name: str) -> None:
     cases = GRAPHS[name]
     graph, samples = merged(name, cases), samples_of(cases)
-    model = quantize(graph, samples, effort="fast", precision=chosen(graph, "int16"))
+    model = quantized(name, "int16")
     integers = {n: model.graph.tensors[n].quant.quantize(samples[n]) for n in graph.inputs}
     wanted, got = evaluate(graph, samples), reference(model.graph, integers)
     for output in graph.outputs:

@@ -30,7 +30,7 @@ const unsigned char *bench_trace_data(void);
 size_t bench_trace_size(void);
 void bench_trace_clear(void);
 """
-_SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+_SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 _REPORT_WORDS = ("ERROR", "runtime error", "SUMMARY", "    #0", "    #1")
 
 TraceRecord = tuple[int, int, bytes]

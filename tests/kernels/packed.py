@@ -54,11 +54,11 @@ class Packed:
     cases: bytes
 
 
-def pack(cases: Sequence[Case], *, specialized: int = SPECIALIZED) -> Packed:
-    """The program of these cases; with `specialized` 0 its text depends on functions and field names alone."""
+def pack(cases: Sequence[Case], *, specialized: int = SPECIALIZED, beside: Sequence[Case] = ()) -> Packed:
+    """The program of these cases and of the kernels of others; with `specialized` 0 its text depends on kernels alone."""
     alone = [i for i in range(len(cases)) if specialized and i % specialized == 0]
     kernels: dict[str, _Kernel] = {}
-    for case in cases:
+    for case in (*cases, *beside):
         kernel = kernels.setdefault(case.call.function, _Kernel(case.call, len(case.inputs)))
         kernel.values.update(dict.fromkeys(case.call.params))
         kernel.constants.update(dict.fromkeys(case.call.constants))
@@ -66,7 +66,7 @@ def pack(cases: Sequence[Case], *, specialized: int = SPECIALIZED) -> Packed:
     rows = [f"{{sizeof(struct {kernels[n].call.struct}), set_{n}, call_{n}}}," for n in names]
     rows += [f"{{0, 0, alone_{i}}}," for i in alone]
     table = "const struct kernel kernels[] = {\n" + "\n".join(rows) + "\n};\n"
-    headers = sorted({header for case in cases for header in case.call.headers})
+    headers = sorted({header for kernel in kernels.values() for header in kernel.call.headers})
     includes = [f'#include "{header}"' for header in (*headers, "driver.h")]
     texts = [_shared_copy(kernels[n]) for n in names] + [_own_copy(i, cases[i]) for i in alone]
     places = {i: len(names) + number for number, i in enumerate(alone)}

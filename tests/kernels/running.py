@@ -130,12 +130,13 @@ def run_on_host(
     compiler: str = "gcc",
     flags: Sequence[str] = (),
     specialized: int = 4 * SPECIALIZED,
+    beside: Sequence[Case] = (),
 ) -> None:
     """Compile with all warnings as errors, address and undefined-behaviour sanitizers, and run; fails on any
-    difference."""
+    difference.  The program also has the kernels of `beside`, so that many runs can share one."""
     listed = list(cases)
-    packed = pack(listed, specialized=specialized)
-    options = ["-std=gnu99", "-O1", "-g", *WARNINGS, *SANITIZERS, *flags, *INCLUDES]
+    packed = pack(listed, specialized=specialized, beside=beside)
+    options = ["-std=gnu99", "-O1", "-g1", *WARNINGS, *SANITIZERS, *flags, *INCLUDES]
     program = compiled([compiler, *options], packed.code + HOST_MAIN, folder)
     (folder / "cases.bin").write_bytes(packed.cases)
     done = subprocess.run([str(program), str(folder / "cases.bin")], check=False, capture_output=True, text=True)
@@ -159,7 +160,7 @@ def build_for_device(code: str, folder: Path, command: Sequence[str], flags: Seq
     """A program for `emulate` of packed cases' C text."""
     script = folder.parent / "kernels.ld"
     script.write_text(LINKER_SCRIPT)
-    options = ["-std=gnu99", "-g", "-ffreestanding", "-ffunction-sections", "-Wl,--gc-sections", "-Wl,-e,start"]
+    options = ["-std=gnu99", "-g1", "-ffreestanding", "-ffunction-sections", "-Wl,--gc-sections", "-Wl,-e,start"]
     everything = [*command, *options, *WARNINGS, *flags, *INCLUDES, "-DGUARDED", "-T", str(script)]
     return compiled(everything, code + MEMORY + PLACE + DEVICE_MAIN, folder)
 
@@ -172,13 +173,14 @@ def run_on_device(
     flags: Sequence[str] = ("-O2",),
     core: str = "cortex-m4",
     specialized: int = SPECIALIZED,
+    beside: Sequence[Case] = (),
 ) -> None:
     """Run the cases on an emulated Cortex-M, with the kernels' own instructions; fails on any difference, and on any access
     outside an operand."""
     from unicorn import UC_ARCH_ARM, UC_MODE_THUMB, Uc, arm_const
 
     listed = list(cases)
-    packed = pack(listed, specialized=specialized)
+    packed = pack(listed, specialized=specialized, beside=beside)
     program = build_for_device(packed.code, folder, _device_command(compiler, core), flags)
     uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
     # the Armv6-M model faults by itself on an unaligned access

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -74,12 +74,14 @@ COMMANDS = {
 }
 
 
-def run_on_m55(cases: Iterable[Case], folder: Path, *, compiler: str, specialized: int = SPECIALIZED) -> None:
+def run_on_m55(
+    cases: Iterable[Case], folder: Path, *, compiler: str, specialized: int = SPECIALIZED, beside: Sequence[Case] = ()
+) -> None:
     """Compile for Cortex-M55, run in QEMU; fails on any difference, and on any access outside an operand."""
     listed = list(cases)
-    packed = pack(listed, specialized=specialized)
+    packed = pack(listed, specialized=specialized, beside=beside)
     scripts = RUNTIME / "baremetal"
-    options = ["-std=gnu99", "-O2", "-g", "-ffreestanding", "-ffunction-sections", "-Wl,--gc-sections", "-DGUARDED"]
+    options = ["-std=gnu99", "-O2", "-g1", "-ffreestanding", "-ffunction-sections", "-Wl,--gc-sections", "-DGUARDED"]
     options += ["-Wl,-e,Reset_Handler", "-T", str(scripts / "mps3-an547.ld"), f"-I{scripts}"]
     command = [*COMMANDS[compiler], *options, *WARNINGS, *INCLUDES, *map(str, STARTUP)]
     program = compiled(command, packed.code + PLACE + MAIN, folder, scripts=scripts)

@@ -1,13 +1,15 @@
 """Layers drawn by Hypothesis through every kernel variant of every kind of core, on the host and on the emulated core.
 
-One compiled program runs all layers of an example, so that most of the time goes into running them.  `make fuzz` draws more.
+One compiled program runs all layers of an example, and all examples of a test, which are drawn once before to know the kernels
+that they need.  `make fuzz` draws more, and others each time, so that a program may lack a kernel and another is compiled.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from depthwise import depthwise_reference
 from drawing import DRAWN, batches, elementwise, layers
 from elementwise import variant_cases
 from hypothesis import given
+from hypothesis import strategies as st
 from reference import conv_reference, random_input
 from running import Case, device_compilers, run_on_device, run_on_host
 from running_m55 import QEMU, run_on_m55
@@ -22,6 +25,8 @@ from running_m55 import QEMU, run_on_m55
 from mcugen.kernels import variants
 from mcugen.kernels.layer import ConvLayer
 from mcugen.targets import load_target
+
+T = TypeVar("T")
 
 KINDS = ("conv2d", "pointwise", "depthwise_conv2d", "depthwise 3x3", "fully_connected")
 CORES = ("cortex-m4", "cortex-m0", "cortex-m55")
@@ -33,10 +38,11 @@ def cases(kind: str, core: str, drawn: Sequence[ConvLayer]) -> Iterator[Case]:
     """Every variant of each layer, alone and over its input where it may."""
     rng = np.random.default_rng(1)
     op = {"pointwise": "conv2d", "depthwise 3x3": "depthwise_conv2d"}.get(kind, kind)
+    target = load_target(core)
     for layer in drawn:
         x = random_input(rng, layer)
         expected = depthwise_reference(layer, x) if op == "depthwise_conv2d" else conv_reference(layer, x)
-        for call in variants(op, layer, load_target(core)):
+        for call in variants(op, layer, target):
             if call.inline:
                 case = Case(call, (x,), expected)
                 yield case
@@ -45,34 +51,46 @@ def cases(kind: str, core: str, drawn: Sequence[ConvLayer]) -> Iterator[Case]:
                     yield dataclasses.replace(case, distance=distance)
 
 
-def try_drawn(core: str, listed: list[Case], folder: Path) -> None:
+def try_drawn(core: str, listed: list[Case], folder: Path, beside: list[Case]) -> None:
     """On the host, and on the core with one of the compilers found here."""
     if not listed:
         return
-    run_on_host(listed, folder, specialized=0)
+    run_on_host(listed, folder, specialized=0, beside=beside)
     compiler = COMPILERS[len(listed) % len(COMPILERS)]
     if core != "cortex-m55":
-        run_on_device(listed, folder, compiler=compiler, core=core, specialized=0)
+        run_on_device(listed, folder, compiler=compiler, core=core, specialized=0, beside=beside)
     elif QEMU is not None:
-        run_on_m55(listed, folder, compiler=compiler, specialized=0)
+        run_on_m55(listed, folder, compiler=compiler, specialized=0, beside=beside)
+
+
+def try_all(core: str, folder: Path, batch: st.SearchStrategy[T], of: Callable[[list[T]], Iterable[Case]]) -> None:
+    """Draw every batch to know the kernels, then draw the same again to run them."""
+    known: dict[tuple[str, ...], Case] = {}
+    calls = 0
+    looks = True
+
+    @DRAWN
+    @given(drawn=batch)
+    def run(drawn: list[T]) -> None:
+        nonlocal calls
+        listed = list(of(drawn))
+        if looks:
+            known.update(((case.call.function, *case.call.params, *case.call.constants), case) for case in listed)
+            return
+        calls += len(listed)
+        try_drawn(core, listed, folder, list(known.values()))
+
+    run()
+    looks = False
+    run()
+    assert calls >= LEAST_CALLS
 
 
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_drawn_layers(kind: str, core: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("drawn")
-    calls = 0
-
-    @DRAWN
-    @given(drawn=batches(layers(kind)))
-    def run(drawn: list[ConvLayer]) -> None:
-        nonlocal calls
-        listed = list(cases(kind, core, drawn))
-        calls += len(listed)
-        try_drawn(core, listed, folder)
-
-    run()
-    assert calls >= LEAST_CALLS
+    try_all(core, folder, batches(layers(kind)), lambda drawn: cases(kind, core, drawn))
 
 
 @pytest.mark.parametrize(
@@ -84,15 +102,4 @@ def test_drawn_layers(kind: str, core: str, tmp_path_factory: pytest.TempPathFac
 )  # fmt: skip
 def test_drawn_elementwise_operators(op: str, core: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("drawn")
-    calls = 0
-
-    @DRAWN
-    @given(drawn=batches(elementwise(op)))
-    def run(drawn: list[Case]) -> None:
-        nonlocal calls
-        listed = list(variant_cases(iter(drawn), core))
-        calls += len(listed)
-        try_drawn(core, listed, folder)
-
-    run()
-    assert calls >= LEAST_CALLS
+    try_all(core, folder, batches(elementwise(op)), lambda drawn: variant_cases(iter(drawn), core))

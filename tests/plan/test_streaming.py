@@ -157,7 +157,7 @@ def run_c(folder: Path, sources: list[Path], place: Path) -> str:
     compiler = find_host_compiler(sanitizers=True)
     warnings = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Wstrict-prototypes -Werror".split()
     files = [folder / "src" / "small.c", folder / "src" / "small_weights.c", *sources]
-    flags = ["-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=c99", "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     includes = [f"-I{folder / part}" for part in ("src", "test")]
     program = place / "program"
     subprocess.run([*compiler.command, *flags, *warnings, *includes, *files, "-o", program], check=True)
