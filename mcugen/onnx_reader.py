@@ -19,13 +19,13 @@ from mcugen.onnx_folding import evaluate_node
 from mcugen.onnx_quantized import INTEGER_INPUTS, IntegerTensors, constant_quant, expand_quantized, quantized_constant
 from mcugen.ops import onnx_operators
 from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.importing import FLOATS
 
 Array = npt.NDArray[Any]
 
 OLDEST_OPSET = 7
 LARGEST_TENSOR = 1 << 26
 """Elements: an activation larger than this is in no microcontroller's memory."""
-FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
 
 
 def read_onnx(

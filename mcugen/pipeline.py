@@ -291,7 +291,7 @@ def _peak(program: Program) -> str:
     def live(step: int) -> list[Buffer]:
         return [b for b in program.buffers if b.first <= step <= b.last]
 
-    top = max(range(len(program.steps)), key=lambda i: max((b.offset + b.size + b.tail for b in live(i)), default=0))
+    top = max(range(len(program.steps)), key=lambda i: sum(b.size + b.tail for b in live(i)))
     parts = " + ".join(f"{b.name} {b.size}" for b in sorted(live(top), key=lambda b: -b.size))
     kernels = len(program.notes) - len(program.regions)
     traded = f"; {kernels} exchanges of kernels for smaller ones went before" if kernels else ""

@@ -23,6 +23,8 @@ def bootstrap_interval(signal: Array, result: Array) -> tuple[float, float]:
     """95 % interval of the SQNR when the samples are drawn again with replacement, seeded."""
     power = np.sum(signal.astype(np.float64) ** 2, axis=1)
     noise = np.sum((signal - result) ** 2, axis=1)
+    if not noise.any():
+        return float("inf"), float("inf")
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(power), (BOOTSTRAPS, len(power)))
     ratio = power[draws].sum(axis=1) / np.maximum(noise[draws].sum(axis=1), 1e-300)

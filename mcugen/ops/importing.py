@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
 from mcugen.ops.operator import Importer
 
 Array = npt.NDArray[Any]
+
+FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
+"""ONNX types of real numbers: one type here, float32."""
 
 WHOLE_AXIS = -1
 """A size of the slice operator: all of the axis."""

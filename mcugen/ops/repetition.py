@@ -62,10 +62,20 @@ def import_resize(importer: Importer) -> Sequence[str]:
             continue
         counts.append(1)
         x = emit_gather(importer, x, axis, indices)
+    if len(counts) == 4 and counts[:2] == [1, 1]:
+        # channels last, as the layers around it are: their transposes meet and vanish
+        last = importer.emit("transpose", [x], perm=(0, 2, 3, 1))
+        y = _repeat_elements(importer, last, [counts[axis] for axis in (0, 2, 3, 1)])
+        return [importer.emit("transpose", [y], perm=(0, 3, 1, 2))]
+    return [_repeat_elements(importer, x, counts)]
+
+
+def _repeat_elements(importer: Importer, x: str, counts: Sequence[int]) -> str:
+    """Every element of `x` so often along each axis, one beside the other."""
     shape = importer.shape(x)
     split = [part for size in shape for part in (size, 1)]
     y = emit_repeat(importer, reshaped(importer, x, split), [part for count in counts for part in (1, count)])
-    return [reshaped(importer, y, [size * count for size, count in zip(shape, counts, strict=True)])]
+    return reshaped(importer, y, [size * count for size, count in zip(shape, counts, strict=True)])
 
 
 def nearest_indices(importer: Importer, size: int, factor: float) -> list[int]:

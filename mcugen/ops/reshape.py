@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.importing import FLOATS
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, QuantContext, Spec
 
@@ -23,13 +24,17 @@ class Reshape(MovementOperator):
     """Attribute `shape`: the output's whole static shape."""
 
     name: ClassVar[str] = "reshape"
-    onnx: ClassVar[tuple[str, ...]] = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
+    onnx: ClassVar[tuple[str, ...]] = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast")
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         source = importer.inputs()[0]
         shape = importer.shape(source)
         kind = importer.label.rsplit("(", 1)[-1].rstrip(")")
-        if kind in ("Identity", "Dropout"):
+        if kind == "Cast" and importer.attr("to") not in FLOATS:
+            raise importer.unsupported(
+                "a cast to integers or truth values", "cut the graph before it with `--outputs`: classes are found in C"
+            )
+        if kind in ("Identity", "Dropout", "Cast"):
             return [source]
         target = {"Reshape": _reshaped, "Flatten": _flattened, "Squeeze": _squeezed, "Unsqueeze": _unsqueezed}[kind]
         return [importer.emit("reshape", [source], shape=target(importer, shape))]

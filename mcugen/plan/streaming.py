@@ -135,10 +135,15 @@ def _refusal(graph: Graph) -> UnsupportedModel:
         f"'{name}' {graph.tensors[name].dtype} {list(graph.tensors[name].shape)}" for name in graph.inputs
     )
     readers = ", ".join(f"'{node.name}' ({node.op})" for name in graph.inputs for node in graph.readers(name))
+    turned = any(node.op == "transpose" for name in graph.inputs for node in graph.readers(name))
+    hint = (
+        "a camera's rows hold all channels of a pixel: export the model with an input [1, height, width, channels] and a "
+        "transpose behind it (in PyTorch `x.permute(0, 3, 1, 2)`), which costs nothing"
+    )
     return UnsupportedModel(
         f"{graph.name}: its input cannot arrive row by row: it must be one int8 image [1, height, width, channels] "
         f"that only convolutions, pools and elementwise layers read; it has {shapes}, read by {readers}",
-        hint="leave `--input-rows` out",
+        hint=f"{hint}; or leave `--input-rows` out" if turned else "leave `--input-rows` out",
     )
 
 

@@ -45,6 +45,7 @@ LARGE = 1 << 20
         ("MaxPool", IMAGE, (), {"kernel_shape": [20, 20]}, "window of 20"),
         ("Softmax", (1, 10), (), {"axis": 7}, "axis 7"),
         ("Gather", (1, 10), (np.array([99]),), {"axis": 1}, "indices [99]"),
+        ("Cast", (1, 10), (), {"to": TensorProto.INT32}, "a cast to integers"),
     ],
 )
 def test_a_node_that_cannot_be(

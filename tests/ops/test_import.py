@@ -146,6 +146,7 @@ SOFTMAX = [
 
 
 MOVEMENT = [
+    model("Cast", [(1, 4)], to=onnx.TensorProto.FLOAT),
     model("Concat", [(1, 3, 4), (1, 2, 4)], axis=1),
     model("Concat", [(1, 3, 4), (1, 3, 1)], axis=-1),
     model("Concat", [(1, 3, 4)], [floats(1, 2, 4), None], axis=1),

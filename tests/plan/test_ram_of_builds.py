@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,26 @@ def test_a_limit_is_reached_by_exchanges_that_are_named(quantized: Quantized) ->
 def test_a_limit_out_of_reach_is_refused_with_the_step_in_the_way(quantized: Quantized) -> None:
     with pytest.raises(DoesNotFit, match=r"needs \d+ bytes of RAM, the limit is 1000; the peak is at step \d+ '\w+'"):
         compiled(quantized, ram=1000)
+
+
+def test_a_refusal_names_what_fills_the_arena() -> None:
+    builder = GraphBuilder("skip")
+
+    def layer(x: str, out: int) -> str:
+        depth = builder.graph.tensors[x].shape[3]
+        return builder.emit("conv2d", [x, builder.constant(np.ones((out, 3, 3, depth)))], groups=1, **SAME)
+
+    early = layer(builder.input("x", (1, 16, 12, 2)), 6)
+    small = builder.emit("max_pool2d", [early], kernel=(2, 2), minimum=False, **(PLAIN | {"strides": (2, 2)}))
+    split = builder.emit("reshape", [layer(small, 9)], shape=(1, 8, 1, 6, 1, 9))
+    sizes, steps = (-1, -1, 2, -1, 2, -1), (1, 1, 0, 1, 0, 1)
+    large = builder.emit("slice", [split], starts=(0,) * 6, steps=steps, sizes=sizes)
+    joined = builder.emit("concat", [early, builder.emit("reshape", [large], shape=(1, 16, 12, 9))], axis=3)
+    model = quantize(builder.output(layer(joined, 5)), effort="fast")
+    with pytest.raises(DoesNotFit) as found:
+        compile_model(model, target="cortex-m4", goal=Goal(ram=2000, input_rows=False))
+    needed, named = re.match(r".*needs (\d+) bytes.*\((.*), as far", str(found.value).splitlines()[0]).groups()
+    assert sum(int(part.split()[-1]) for part in named.split(" + ")) >= int(needed)
 
 
 def test_the_folder_holds_its_memory_map(quantized: Quantized, tmp_path: Path) -> None:

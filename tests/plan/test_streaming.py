@@ -200,6 +200,16 @@ def test_a_model_without_an_image_cannot_take_rows() -> None:
         compile_model(model, goal=Goal(input_rows=True))
 
 
+def test_an_image_of_planes_learns_how_to_take_rows() -> None:
+    builder = GraphBuilder("planes")
+    image = builder.emit("transpose", [builder.input("image", (1, 3, 8, 6))], perm=(0, 2, 3, 1))
+    graph = builder.output(builder.emit("conv2d", [image, builder.constant(np.ones((2, 3, 3, 3)))], groups=1, **SAME))
+    model = quantize(graph, effort="fast")
+    with pytest.raises(UnsupportedModel, match=r"read by 'transpose' \(transpose\)") as found:
+        compile_model(model, goal=Goal(input_rows=True))
+    assert "[1, height, width, channels]" in (found.value.hint or "")
+
+
 def test_rows_and_frames_are_not_streamed_at_once(quantized: Quantized) -> None:
     with pytest.raises(UnsupportedModel, match="keeps a part of it for the next call"):
         compile_model(stream(quantized, {"image": 1}), target="cortex-m4", goal=Goal(input_rows=True))
