@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcugen.kernels.depthwise_conv2d_mve import LANES, pack_channels, row_overlap
-from mcugen.kernels.layer import ConvLayer, convolution_params
+from mcugen.kernels.layer import ConvLayer, convolution_params, plain_overlap
 from mcugen.kernels.pack_mve import VECTOR, round_up
 from mcugen.kernels.pack_s16_mve import can_scale
 from mcugen.kernels.pool_dsp import taps_of
 from mcugen.kernels.shared_code import shared
-from mcugen.plan.overlap import convolution_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 
@@ -39,7 +38,7 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
         headers=("depthwise_conv2d_s16_mve.h",),
         params={**params, "in_bytes": layer.in_bytes, "out_bytes": layer.out_bytes},
         constants=constants,
-        overlap={0: pixel_overlap(layer)},
+        overlap={0: plain_overlap(layer)},
         cycles=depthwise_cycles(layer),
         code_bytes=440,
         variant="mve",
@@ -61,20 +60,6 @@ def candidates(layer: ConvLayer, target: Target) -> Iterator[KernelCall]:
             shared_code=shared(f"mcugen_depthwise_row_{kind}_mve"),
             variant="mve",
         )
-
-
-def pixel_overlap(layer: ConvLayer) -> int:
-    """How far before its input the output must begin where pixel after pixel is computed in place."""
-    return convolution_distance(
-        (layer.in_h, layer.in_w, layer.in_c),
-        (layer.out_h, layer.out_w, layer.out_c),
-        kernel=(layer.kernel_h, layer.kernel_w),
-        stride=(layer.stride_h, layer.stride_w),
-        pad=(layer.pad_top, layer.pad_left),
-        dilation=(layer.dilation_h, layer.dilation_w),
-        input_bytes=layer.in_bytes,
-        output_bytes=layer.out_bytes,
-    )
 
 
 def depthwise_cycles(layer: ConvLayer) -> float:

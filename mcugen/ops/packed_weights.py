@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.graph import Graph, Node
 from mcugen.kernels import variants
-from mcugen.kernels.layer import INT8, ConvLayer
+from mcugen.kernels.layer import INT8, ConvLayer, grouped_params
 from mcugen.ops.int16 import weighted_call
 from mcugen.ops.operator import Lowering
 from mcugen.program import Array, KernelCall
@@ -18,10 +18,6 @@ from mcugen.weight_format import PackedWeights, pack_weights
 if TYPE_CHECKING:
     from mcugen.targets import Target
 
-FIELDS = (
-    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h",
-    "dilation_w", "pad_top", "pad_left", "groups", "in_zero_point", "out_zero_point", "act_min", "act_max",
-)  # fmt: skip
 CYCLES_PER_MAC = 10.0
 CYCLES_PER_SHIFTED_MAC = 19.0
 CYCLES_PER_INDEXED_MAC = 13.0
@@ -70,7 +66,7 @@ def packed_call(layer: ConvLayer, packed: PackedWeights, plain: KernelCall, *, s
         plain,
         function=f"mcugen_{name}",
         headers=(f"{name}.h",),
-        params={field: int(getattr(layer, field)) for field in FIELDS},
+        params=grouped_params(layer),
         constants=constants,
         cycles=layer.macs * per_mac + outputs * (CYCLES_PER_OUTPUT + rows),
         code_bytes=400,
@@ -97,8 +93,5 @@ def packed_int16_call(layer: ConvLayer, packed: PackedWeights) -> KernelCall:
 
 
 def _factors_and_scales(layer: ConvLayer, packed: PackedWeights) -> dict[str, Array]:
-    constants: dict[str, Array] = {} if packed.factors is None else {"factors": packed.factors}
-    constants |= {"bias": layer.bias, "multiplier": layer.multiplier}
-    if layer.needs_shift:
-        constants["shift"] = layer.shift
-    return constants
+    factors: dict[str, Array] = {} if packed.factors is None else {"factors": packed.factors}
+    return factors | {"bias": layer.bias, **layer.scales}

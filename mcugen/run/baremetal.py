@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mcugen.run.elf import Image, read_image
@@ -43,69 +44,51 @@ def link_baremetal(
     `sources` are the model's and are accounted to it in `read_sizes`; `harness` is the program around it, with `main`.
     `script` is a linker script of mcugen's or a path; `optimize` defaults to the target's.  Raises ToolchainError.
     """
-    folder_of_scripts = baremetal_folder()
-    script_path = Path(script) if Path(script).is_file() else folder_of_scripts / script
-    core = compiler.flags_for(target)
-    frames = ("-fstack-size-section",) if compiler.kind != "gcc" else ("-fstack-usage",)
+    scripts = baremetal_folder()
+    core, level = compiler.flags_for(target), optimize or target.optimize
+    gcc = compiler.kind == "gcc"
+    frames = "-fstack-usage" if gcc else "-fstack-size-section"
     # the harness must not call into the compiler's runtime: what it would pull in would be accounted to the model
-    plain = (
-        "-O1",
-        "-fno-builtin",
-        "-fno-unroll-loops",
-        *(("-fno-tree-loop-distribute-patterns",) if compiler.kind == "gcc" else ()),
-    )
+    plain = ("-O1", "-fno-builtin", "-fno-unroll-loops", *(("-fno-tree-loop-distribute-patterns",) if gcc else ()))
     with tempfile.TemporaryDirectory(prefix="mcugen-") as name:
         folder = Path(name)
-        model = compile_objects(
-            compiler,
+        objects = partial(compile_objects, compiler, folder=folder)
+        model = objects(
             sources,
-            flags=(*FREESTANDING, *core, *frames, optimize or target.optimize),
+            flags=(*FREESTANDING, *core, frames, level),
             includes=includes,
             defines=defines,
-            folder=folder,
             prefix="mcugen-model",
         )
         flags = (*FREESTANDING, *core, *plain)
-        startup = [folder_of_scripts / _STARTUP[target.family], folder_of_scripts / "bench_marks.c", *harness]
-        around = compile_objects(
-            compiler,
-            startup,
+        around = objects(
+            [scripts / _STARTUP[target.family], scripts / "bench_marks.c", *harness],
             flags=flags,
-            includes=(*includes, folder_of_scripts),
+            includes=(*includes, scripts),
             defines=defines,
-            folder=folder,
             prefix="mcugen-harness",
         )
-        memory = compile_objects(
-            compiler, [folder_of_scripts / "memory.c"], flags=flags, folder=folder, prefix="mcugen-runtime"
-        )
+        memory = objects([scripts / "memory.c"], flags=flags, prefix="mcugen-runtime")
         linked = folder / "program.elf"
-        runtime = ("-nostdlib",) if compiler.kind == "gcc" else ()
-        library = ("-lgcc",) if compiler.kind == "gcc" else ()
-        level = optimize or target.optimize
-        command = [
-            *compiler.command,
-            *core,
-            level,
-            *FREESTANDING,
-            *runtime,
-            "-Wl,--gc-sections",
-            "-Wl,-e,Reset_Handler",
-            "-T",
-            str(script_path),
-            *map(str, (*model, *around, *memory)),
-            *library,
-            "-o",
-            str(linked),
-        ]
+        place = Path(script) if Path(script).is_file() else scripts / script
+        command = _link_command(compiler, (*core, level), (*model, *around, *memory), place, linked)
         # INCLUDE in a linker script is looked for in the current directory
-        run_tool(command, folder=folder, what=f"linking for {target.name}", cwd=folder_of_scripts)
+        run_tool(command, folder=folder, what=f"linking for {target.name}", cwd=scripts)
         image = read_image(linked)
-        if compiler.kind == "gcc":
+        if gcc:
             image = dataclasses.replace(image, stack_frames=_read_stack_usage(model))
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(linked, out)
     return Program(out, image)
+
+
+def _link_command(
+    compiler: Compiler, flags: Sequence[str], objects: Sequence[Path], script: Path, linked: Path
+) -> list[str]:
+    runtime, library = (("-nostdlib",), ("-lgcc",)) if compiler.kind == "gcc" else ((), ())
+    collected = ("-Wl,--gc-sections", "-Wl,-e,Reset_Handler", "-T", str(script))
+    files = (*map(str, objects), *library, "-o", str(linked))
+    return [*compiler.command, *flags, *FREESTANDING, *runtime, *collected, *files]
 
 
 def link_bench(
