@@ -10,9 +10,9 @@ import numpy as np
 
 from mcugen.kernels.cost_dsp import matmul_cycles
 from mcugen.kernels.layer import ConvLayer, convolution_params
+from mcugen.kernels.overlap import access_distance
 from mcugen.kernels.pack_dsp import blocks_of_3_and_2, pack_stream, scaled_requantization
 from mcugen.kernels.shared_code import shared
-from mcugen.plan.overlap import access_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.kernels.layer import ConvLayer
+from mcugen.kernels.overlap import access_distance
 from mcugen.kernels.shared_code import shared
-from mcugen.plan.overlap import access_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 

@@ -11,9 +11,9 @@ from mcugen.kernels.conv2d_dsp import inner_pixels
 from mcugen.kernels.conv2d_mve import window_cycles
 from mcugen.kernels.depthwise_conv2d_dsp import pixel_overlap
 from mcugen.kernels.layer import ConvLayer, convolution_params
+from mcugen.kernels.overlap import access_distance
 from mcugen.kernels.pack_mve import VECTOR, clamp_cycles, needs_any, round_up
 from mcugen.kernels.shared_code import shared
-from mcugen.plan.overlap import access_distance
 from mcugen.program import KernelCall
 from mcugen.targets import Target
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.plan.overlap import Granularity, convolution_distance
+from mcugen.kernels.overlap import Granularity, convolution_distance
 
 Array = npt.NDArray[Any]
 

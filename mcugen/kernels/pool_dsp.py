@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.plan.overlap import convolution_distance
+from mcugen.kernels.overlap import convolution_distance
 
 SMALL = 9
 """Whole windows of up to so many taps are unrolled (MCUGEN_POOL_SMALL)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from mcugen.kernels.overlap import Granularity, access_distance, convolution_distance
 from mcugen.plan.model import Buffer, Overlap, Step
-from mcugen.plan.overlap import Granularity, access_distance, convolution_distance
 
 
 class Network:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcugen.plan.model import PlanError
-from mcugen.plan.overlap import access_distance, convolution_distance
+from mcugen.kernels.overlap import access_distance, convolution_distance
 
 Groups = list[tuple[list[int], list[int]]]
 """For each group, in the order of the run: the input bytes it reads and the output bytes it writes."""
@@ -152,5 +151,5 @@ def test_pixels_in_place_need_no_distance() -> None:
     [{"granularity": "column"}, {"block": 0}],
 )
 def test_nonsense_is_refused(wrong) -> None:
-    with pytest.raises(PlanError):
+    with pytest.raises(ValueError, match="granularity is|at least 1"):
         convolution_distance((4, 4, 1), (4, 4, 1), kernel=(1, 1), **wrong)

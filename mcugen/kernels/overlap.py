@@ -25,8 +25,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.plan.model import PlanError
-
 Granularity = Literal["pixel", "row"]
 Indices = npt.NDArray[np.int64]
 
@@ -51,7 +49,7 @@ def access_distance(
     start, end = np.asarray(read_start, np.int64), np.asarray(read_end, np.int64)
     first, last = np.asarray(write_start, np.int64), np.asarray(write_end, np.int64)
     if np.any(np.diff(first) < 0) or np.any(np.diff(last) < 0):
-        raise PlanError("the groups of writes must be in the order of their addresses")
+        raise ValueError("the groups of writes must be in the order of their addresses")
     nothing = np.iinfo(np.int64).max
     reads = np.where(start < end, start, nothing)
     need = np.minimum.accumulate(reads[::-1])[::-1]
@@ -93,7 +91,7 @@ def convolution_distance(
     """
     (in_h, in_w, in_c), (out_h, out_w, out_c) = input_shape, output_shape
     if min(input_shape) < 1 or min(output_shape) < 1 or block < 1:
-        raise PlanError("a convolution needs shapes and a block of at least 1")
+        raise ValueError("a convolution needs shapes and a block of at least 1")
     top, bottom = _window(in_h, out_h, kernel[0], (stride[0], pad[0], dilation[0]))
     left, right = _window(in_w, out_w, kernel[1], (stride[1], pad[1], dilation[1]))
     pixel, out_pixel = in_c * input_bytes, out_c * output_bytes
@@ -112,7 +110,7 @@ def convolution_distance(
         end = np.maximum.reduceat(end, firsts, axis=1).ravel()
         write = (row + firsts[None, :]).ravel()
     else:
-        raise PlanError(f"granularity is 'pixel' or 'row', not {granularity!r}")
+        raise ValueError(f"granularity is 'pixel' or 'row', not {granularity!r}")
     return access_distance(
         start,
         end,
