@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "blocks_asm_dsp.h"
 #include "clamp_s8.h"
+#include "depthwise_asm_dsp.h"
 #include "fixed_point.h"
 
 /* in [3][in_w][channels], out [out_w][channels], which may be the first row of `in`; at most one column of padding on each side.

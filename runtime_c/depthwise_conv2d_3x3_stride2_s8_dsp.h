@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "blocks_asm_dsp.h"
 #include "clamp_s8.h"
+#include "depthwise_asm_dsp.h"
 #include "fixed_point.h"
 
 /* in [in_h][in_w][channels], in_h >= 3, out [out_h][out_w][channels]; at most one row or column of padding on each side.
