@@ -3,6 +3,8 @@
 #ifndef MCUGEN_DEPTHWISE_ASM_DSP_H
 #define MCUGEN_DEPTHWISE_ASM_DSP_H
 
+#include "mcugen.h"
+
 /* The next record (depthwise_rows_s8_dsp.h) from r0, which is kept at stack 0: weights of two rows to r5-r7, the third row's first
  * two to r8, its last one to r9 with the pixel step, which is in r5, in the high half; bias r12, multiplier r10.  Labels 5 and 6.
  * Lost: r0 r2-r4. */
