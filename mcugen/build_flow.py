@@ -238,9 +238,8 @@ def _verify(staged: Package, quantized: Quantized, options: BuildOptions, progre
 def _layer_fidelity(quantized: Quantized, progress: Progress | None) -> dict[str, Any]:
     """What quantization did to every layer, on the calibration data."""
     step = None if progress is None else lambda done, total: progress("layers", done, total)
-    return study_layers(
-        quantized.float_graph, quantized.graph, quantized.channels, quantized.samples, progress=step
-    ).to_dict()
+    integer = quantized.graph if quantized.window_graph is None else quantized.window_graph
+    return study_layers(quantized.float_graph, integer, quantized.channels, quantized.samples, progress=step).to_dict()
 
 
 def _measure(staged: Package, target: Target, options: BuildOptions, warn: Warn) -> dict[str, Any]:

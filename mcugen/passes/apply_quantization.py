@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.fake_quantize import node_params
+from mcugen.ops.operator import clip_bounds
 
 FIXED = ("softmax",)
 """Operators whose output parameters are part of their integer meaning."""
@@ -43,10 +46,22 @@ def _apply(graph: Graph, node: Node) -> None:
     producer = graph.producer(root)
     if graph.tensors[root].quant is None and (producer is None or producer.op not in (*FIXED, "fake_quantize")):
         graph.tensors[root] = replace(graph.tensors[root], quant=params)
+        if producer is not None and operator(producer.op).fuses_clip:
+            graph.nodes[graph.nodes.index(producer)] = _saturated(producer, params)
     if same_params(known_quant(graph, source), params):
         _remove(graph, node)
     else:
         graph.tensors[node.outputs[0]] = replace(graph.tensors[node.outputs[0]], quant=params)
+
+
+def _saturated(node: Node, params: QuantParams) -> Node:
+    """The node with the Relu or Relu6 that quantizers leave out, because integers of a range that begins at zero do it.
+
+    A layer with an activation of its own has lost none: what lies beyond its range is noise.
+    """
+    if clip_bounds(node) != (-np.inf, np.inf) or params.zero_point != params.low:
+        return node
+    return node.with_attrs(clip_min=0.0, clip_max=float(params.dequantize(np.asarray(params.high))))
 
 
 def _root(graph: Graph, name: str) -> str:

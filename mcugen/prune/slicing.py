@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.graph import Graph, Node, Tensor
+from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.ops.importing import WHOLE_AXIS
 from mcugen.ops.weighted import has_weights
 from mcugen.prune.groups import has_operands, mixes_channels, on_channels
@@ -39,7 +39,9 @@ def keep_channels(graph: Graph, keep: Mapping[str, Array]) -> Graph:
             if data is not None:
                 kept = _sliced(node, graph, position, data, keep)
                 if kept.shape != data.shape:
-                    inputs[position] = _put(result, graph.tensors[name], kept, alone=reads[name] == 1)
+                    quant = _sliced_quant(graph.tensors[name].quant, keep[node.outputs[0]])
+                    old = replace(graph.tensors[name], quant=quant)
+                    inputs[position] = _put(result, old, kept, alone=reads[name] == 1)
         result.nodes[i] = replace(_resized(node, graph, result, keep), inputs=tuple(inputs))
     return result.pruned()
 
@@ -49,6 +51,14 @@ def _put(graph: Graph, old: Tensor, data: Array, *, alone: bool) -> str:
     name = old.name if alone else graph.fresh(old.name)
     graph.tensors[name] = Tensor(name, data.shape, old.dtype, np.ascontiguousarray(data), old.quant)
     return name
+
+
+def _sliced_quant(quant: QuantParams | None, kept: Array) -> QuantParams | None:
+    """Parameters by output channel, where a quantized model names them, of the channels that are left."""
+    if quant is None or quant.axis != 0 or np.shape(quant.scale) != kept.shape:
+        return quant
+    zero_point = np.broadcast_to(quant.zero_point, kept.shape)[kept]
+    return replace(quant, scale=np.asarray(quant.scale)[kept], zero_point=zero_point)
 
 
 def _sliced(node: Node, graph: Graph, position: int, data: Array, keep: Mapping[str, Array]) -> Array:

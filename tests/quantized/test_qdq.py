@@ -12,8 +12,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from onnx_models import Model, load, prove, quantize, run_onnxruntime, steps_apart
 
+import mcugen
 from mcugen.errors import UnsupportedModel
+from mcugen.evaluation import quantize_input
+from mcugen.execute import evaluate, reference
 from mcugen.quantize.imported import import_notes, open_tensors
+from mcugen.sqnr import sqnr_db
 
 Array = np.ndarray[Any, Any]
 
@@ -167,3 +171,33 @@ def test_two_sets_of_parameters_on_one_tensor(tmp_path: Path) -> None:
     assert sorted(n.op for n in quantized.graph.nodes) == ["add", "table"]
     x = np.random.default_rng(0).uniform(-5, 5, (64, 8)).astype(np.float32)
     assert steps_apart(quantized, x, run_onnxruntime(path, x)) <= 1
+
+
+def relu_by_saturation(channels: bool) -> Model:
+    """Two convolutions with the Relu between them left out, as quantizers write it: integers end at zero anyway."""
+    model = Model((1, 3, 8, 8))
+    x = fake(model, "x", 0.03, 5, "int8")
+    for index, (shape, output) in enumerate([((4, 3, 3, 3), ""), ((6, 4, 3, 3), "y")]):
+        scale = np.full(shape[0], 0.01, np.float32) if channels else 0.01
+        sums = model.node("Conv", [x, weights(model, shape, scale)], pads=[1, 1, 1, 1])
+        x = fake(model, sums, 0.1 if index == 0 else 0.5, -128 if index == 0 else 0, "int8", output)
+    return model
+
+
+def test_a_relu_done_by_saturation_is_in_the_float_model_too(tmp_path: Path) -> None:
+    graph = load(relu_by_saturation(False).save(tmp_path / "m.onnx"))
+    x = np.random.default_rng(0).uniform(-3, 3, (12, 3, 8, 8)).astype(np.float32)
+    quantized = quantize(graph)
+    integers = reference(quantized.graph, {"x": quantize_input(quantized.graph, "x", x)})["y"]
+    quant = quantized.graph.tensors["y"].quant
+    assert quant is not None
+    assert sqnr_db(evaluate(quantized.float_graph, {"x": x})["y"], quant.dequantize(integers)) > 30
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_channels_are_pruned_with_the_scales_that_the_model_names(channels: bool, tmp_path: Path) -> None:
+    graph = load(relu_by_saturation(channels).save(tmp_path / "m.onnx"))
+    pruned = mcugen.prune(graph, channels=0.5)
+    quantized = mcugen.quantize(pruned)
+    layers = [node.inputs[1] for node in quantized.graph.nodes if node.op == "conv2d"]
+    assert [quantized.graph.tensors[weight].shape[::3] for weight in layers] == [(2, 3), (6, 2)]

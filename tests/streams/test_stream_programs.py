@@ -107,7 +107,7 @@ def test_the_commands_work_on_a_stream(tmp_path: Path) -> None:
 
     folder = tmp_path / "stream"
     options = (MOTION / "motion.onnx", "-c", MOTION / "calib.npz", "--effort", "fast", "--target", "cortex-m4")
-    built = run("build", *options, "--stream", "-1", "-o", folder)
+    built = run("build", *options, "--stream", "-1", "--layers", "-o", folder)
     stream = built["stream"]
     assert isinstance(stream, dict)
     assert (stream["frames"], stream["warmup_calls"], stream["windows"]) == (8, 16, {"window": 128})
@@ -115,6 +115,7 @@ def test_the_commands_work_on_a_stream(tmp_path: Path) -> None:
     assert stream["rows"]["node_Conv_55_2"][0] < stream["rows"]["node_Conv_55_2"][1] == 128
     assert built["verification"]["windows"] > 0  # type: ignore[index]
     assert built["options"]["stream"] == {"": -1}  # type: ignore[index]
+    assert built["layer_fidelity"]["layers"]  # type: ignore[index]
     assert run("verify", folder)["windows"] == built["verification"]["windows"]  # type: ignore[index]
     plain = compile_model(quantized_motion(), target="cortex-m4", name="motion").write(tmp_path / "plain")
     with np.load(MOTION / "eval.npz") as stored:
