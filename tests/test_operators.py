@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from strict import WARNINGS
 
 from mcugen.execute import evaluate, reference
 from mcugen.ops import operators
@@ -23,9 +24,7 @@ from mcugen.verification import emulations, verification_vectors, verify_package
 
 SAMPLES = 16
 EMULATED_VECTORS = 6
-STRICT = (
-    "-O1", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes", "-Werror",
-)  # fmt: skip
+STRICT = ("-O1", "-std=c99", *WARNINGS)
 
 
 def all_cases() -> Iterator[tuple[str, Case]]:

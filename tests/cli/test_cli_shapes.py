@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import small_models
 from onnx import helper
+from strict import WARNINGS
 
 Run = Callable[..., Any]
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+STRICT = ("-std=c99", *WARNINGS)
 SAMPLES = 12
 
 

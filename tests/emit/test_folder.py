@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from strict import WARNINGS
 
 from mcugen import pipeline
 from mcugen.emit import folder as folder_module
@@ -21,10 +22,7 @@ from mcugen.run.host import HostModel
 from mcugen.verification import verification_vectors, verify_package
 
 ROOT = Path(__file__).parents[2]
-STRICT = [
-    *("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion"),
-    *("-Wshadow", "-Wcast-qual", "-Wstrict-prototypes", "-Werror"),
-]
+STRICT = ("-std=c99", *WARNINGS)
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
 

@@ -13,20 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from packed import DRIVER, RUNTIME, SPECIALIZED, Case, pack
+from strict import SANITIZERS, WARNINGS
 
 __all__ = ["RUNTIME", "SANITIZERS", "WARNINGS", "Case", "device_compilers", "run_on_device", "run_on_host"]
 
-WARNINGS = [
-    "-Wall",
-    "-Wextra",
-    "-Wpedantic",
-    "-Wconversion",
-    "-Wshadow",
-    "-Wcast-qual",
-    "-Wstrict-prototypes",
-    "-Werror",
-]
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 INCLUDES = [f"-I{RUNTIME}", f"-I{DRIVER}"]
 EDGES = 3
 """Runs of each case: its buffers end at memory's end, in whole words; begin at its beginning; and end there to the byte."""

@@ -151,5 +151,5 @@ def test_pixels_in_place_need_no_distance() -> None:
     [{"granularity": "column"}, {"block": 0}],
 )
 def test_nonsense_is_refused(wrong) -> None:
-    with pytest.raises(ValueError, match="granularity is|at least 1"):
+    with pytest.raises(ValueError, match=r"granularity is|at least 1"):
         convolution_distance((4, 4, 1), (4, 4, 1), kernel=(1, 1), **wrong)

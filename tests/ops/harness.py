@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from strict import SANITIZERS, WARNINGS
 
 from mcugen.graph import Graph, Node, QuantParams, Tensor
 from mcugen.ops import operator
@@ -20,17 +21,6 @@ from mcugen.targets import load_target
 Array = npt.NDArray[np.generic]
 
 RUNTIME = Path(__file__).parents[2] / "runtime_c"
-WARNINGS = [
-    "-Wall",
-    "-Wextra",
-    "-Wpedantic",
-    "-Wconversion",
-    "-Wshadow",
-    "-Wcast-qual",
-    "-Wstrict-prototypes",
-    "-Werror",
-]
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 C_TYPES = {
     "int8": "int8_t",
     "uint8": "uint8_t",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from strict import SANITIZERS, WARNINGS
 
 import mcugen
 from mcugen.errors import DoesNotFit, UnsupportedModel
@@ -155,12 +156,11 @@ def test_rows_pushed_out_of_turn_are_refused_and_begin_starts_anew(quantized: Qu
 def run_c(folder: Path, sources: list[Path], place: Path) -> str:
     """What a program of the generated C prints, compiled strictly and with the sanitizers."""
     compiler = find_host_compiler(sanitizers=True)
-    warnings = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Wstrict-prototypes -Werror".split()
     files = [folder / "src" / "small.c", folder / "src" / "small_weights.c", *sources]
-    flags = ["-std=c99", "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=c99", "-O1", "-g1", *SANITIZERS, *WARNINGS]
     includes = [f"-I{folder / part}" for part in ("src", "test")]
     program = place / "program"
-    subprocess.run([*compiler.command, *flags, *warnings, *includes, *files, "-o", program], check=True)
+    subprocess.run([*compiler.command, *flags, *includes, *files, "-o", program], check=True)
     return subprocess.run([program], check=True, capture_output=True, text=True).stdout
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from strict import WARNINGS
 
 from mcugen import verbs
 from mcugen.execute import evaluate, reference
@@ -27,7 +28,7 @@ from random_graphs import Web
 from random_networks import SAME, Layers
 
 SHAPE = (1, 6, 5, 3)
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Werror")
+STRICT = ("-std=c99", *WARNINGS)
 
 
 def samples(seed: int, shape: tuple[int, ...] = SHAPE) -> dict[str, np.ndarray]:
