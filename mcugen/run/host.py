@@ -17,7 +17,7 @@ from mcugen.errors import VerificationFailed
 from mcugen.run.bench import ARENA_POISON, Progress
 from mcugen.run.interface import Int8Array, ModelInterface
 from mcugen.run.resources import require
-from mcugen.run.toolchain import Compiler, compile_host_library, compile_host_program, find_host_compiler
+from mcugen.run.toolchain import Compiler, compile_host, find_host_compiler
 
 _GUARD = 64
 _BATCH_BYTES = 1 << 22
@@ -78,7 +78,7 @@ class HostModel:
         self._library: _Library | None = None
         try:
             if isolated or sanitize:
-                self._program = compile_host_program(
+                self._program = compile_host(
                     chosen,
                     files,
                     folders,
@@ -88,7 +88,9 @@ class HostModel:
                 )
             else:
                 # dlopen knows a library by its path: each build lies in a folder of its own
-                out = compile_host_library(chosen, files, folders, flags=flags, defines=macros, out=folder / "model.so")
+                out = compile_host(
+                    chosen, files, folders, flags=flags, defines=macros, shared=True, out=folder / "model.so"
+                )
                 self._library = _open_library(out, interface, arena_size, arena_align)
         except BaseException:
             self._directory.cleanup()

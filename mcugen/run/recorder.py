@@ -15,7 +15,7 @@ import numpy as np
 
 from mcugen.errors import ToolchainError
 from mcugen.run.resources import require
-from mcugen.run.toolchain import compile_host_library, find_host_compiler, user_cache_folder
+from mcugen.run.toolchain import compile_host, find_host_compiler, user_cache_folder
 from mcugen.run.trace import BlockTrace, Int64Array
 
 _SOURCE = Path(__file__).with_name("recorder.c")
@@ -91,7 +91,7 @@ def _built_library() -> Path:
     library = folder / f"recorder-{platform.machine()}-{digest}.so"
     if not library.is_file():
         with tempfile.TemporaryDirectory(prefix="mcugen-", dir=folder) as name:
-            built = compile_host_library(find_host_compiler(), [_SOURCE], out=Path(name) / "recorder.so")
+            built = compile_host(find_host_compiler(), [_SOURCE], shared=True, out=Path(name) / "recorder.so")
             built.replace(library)
     return library
 

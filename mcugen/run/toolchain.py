@@ -152,32 +152,37 @@ def compile_objects(
     return objects
 
 
-def compile_host_library(
+def compile_host(
     compiler: Compiler,
     sources: Sequence[Path],
     includes: Sequence[Path] = (),
     *,
     flags: Sequence[str] = ("-O2",),
     defines: Sequence[str] = (),
+    shared: bool = False,
     out: Path,
 ) -> Path:
-    """Compiles sources into a shared library for this computer and returns its path."""
-    return _build_host(
-        compiler, sources, includes, flags=(*flags, "-fPIC"), defines=defines, out=out, link=("-shared",)
-    )
-
-
-def compile_host_program(
-    compiler: Compiler,
-    sources: Sequence[Path],
-    includes: Sequence[Path] = (),
-    *,
-    flags: Sequence[str] = ("-O2",),
-    defines: Sequence[str] = (),
-    out: Path,
-) -> Path:
-    """Compiles sources into a program for this computer and returns its path."""
-    return _build_host(compiler, sources, includes, flags=flags, defines=defines, out=out, link=())
+    """Compiles sources into a program for this computer, or with `shared` into a shared library, and returns its path."""
+    own = ("-fno-sanitize=all",) if compiler.kind == "zig" and not any("-fsanitize" in flag for flag in flags) else ()
+    flags = (*own, *flags, "-fPIC") if shared else (*own, *flags)
+    with tempfile.TemporaryDirectory(prefix="mcugen-") as name:
+        folder = Path(name)
+        objects = compile_objects(
+            compiler,
+            sources,
+            flags=("-std=c11", *flags),
+            includes=includes,
+            defines=defines,
+            folder=folder,
+            prefix="host",
+        )
+        link = ("-shared",) if shared else ()
+        run_tool(
+            [*compiler.command, *flags, *link, *map(str, objects), "-o", str(out)],
+            folder=folder,
+            what=f"linking {out.name}",
+        )
+    return out
 
 
 def run_tool(command: Sequence[str], *, folder: Path, what: str, cwd: Path | None = None) -> str:
@@ -236,31 +241,6 @@ def user_cache_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / "mcugen-cache"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def _build_host(
-    compiler: Compiler,
-    sources: Sequence[Path],
-    includes: Sequence[Path],
-    *,
-    flags: Sequence[str],
-    defines: Sequence[str],
-    out: Path,
-    link: Sequence[str],
-) -> Path:
-    own = ("-fno-sanitize=all",) if compiler.kind == "zig" and not any("-fsanitize" in flag for flag in flags) else ()
-    with tempfile.TemporaryDirectory(prefix="mcugen-") as name:
-        folder = Path(name)
-        common = ("-std=c11", *own, *flags)
-        objects = compile_objects(
-            compiler, sources, flags=common, includes=includes, defines=defines, folder=folder, prefix="host"
-        )
-        run_tool(
-            [*compiler.command, *own, *flags, *link, *map(str, objects), "-o", str(out)],
-            folder=folder,
-            what=f"linking {out.name}",
-        )
-    return out
 
 
 def _identified(command: tuple[str, ...], shown: str) -> Compiler:
