@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mcugen.errors import DoesNotFit, McugenError
 from mcugen.execute import Rows, is_batchable
 from mcugen.graph import Graph
+from mcugen.ops.weighted import has_weights
 from mcugen.passes.remove_dead_channels import dead_channel_report, split_dead_channels
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.precision_search import Costs, Mix, Move, Search, decibels, tensor_groups
@@ -190,7 +191,8 @@ def _search(trial: _Trial, model: QuantizedModel, formats: tuple[str, ...]) -> S
     graph, fixed = model.source, int16_tensors(model.source, trial.base)
     barred = {n.name for n in graph.nodes if not fixed.isdisjoint((n.inputs[0], *n.outputs))} | set(trial.base.weights)
     packable = [n.name for n in graph.nodes if n.op in SPARING and n.name not in barred]
-    weights: dict[str, Weights] = {INT8: {n: w for n, w in model.weights.items() if n not in trial.base.weights}}
+    layers = [n.name for n in graph.nodes if n.name in model.weights and has_weights(n)]
+    weights: dict[str, Weights] = {INT8: {n: model.weights[n] for n in layers if n not in trial.base.weights}}
     for word in formats:
         packed = trial.quantize(Precision({}, dict.fromkeys(packable, word)), word).weights
         weights[word] = {name: packed[name] for name in packable}

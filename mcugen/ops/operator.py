@@ -149,7 +149,7 @@ class QuantContext:
     """What `Operator.quantize` is given: chosen parameters of activations, and integer weights already rounded.
 
     `weights[name] = (integers, scale)` holds the rounded weights of the node of that name, in the axis order of its float
-    weights, with the scale per output channel.
+    weights, with the scale per output channel; of a recurrent node both matrices side by side, with a scale of each per row.
     """
 
     activations: Mapping[str, QuantParams]

@@ -160,12 +160,13 @@ def quantize_recurrent(
     x, w, b, r, rb = node.inputs[:5]
     quant = context.activations[x]
     ranges: dict[str, int] = {}
+    of_input, of_state = _chosen_weights(context.weights.get(node.name), graph.tensors[w].shape[1])
     if isinstance(quant, DynamicQuantParams):
         constants, ranges = input_parameters(node, graph, SUM_BITS)
     else:
-        constants = _product_parameters("in", replace(node, inputs=(x, w, b)), graph, quant)
+        constants = _product_parameters("in", replace(node, inputs=(x, w, b)), graph, quant, of_input)
     row_sums = {name: constants.pop(name) for name in ("in_row_sums",) if name in constants}
-    constants |= _product_parameters("state", replace(node, inputs=(x, r, rb)), graph, STATE)
+    constants |= _product_parameters("state", replace(node, inputs=(x, r, rb)), graph, STATE, of_state)
     constants["tanh"] = tanh_table()
     start = graph.tensors[node.inputs[5]].data
     constants["initial_state"] = STATE.quantize(np.zeros(graph.tensors[r].shape[1]) if start is None else start)
@@ -178,10 +179,24 @@ def quantize_recurrent(
     return replace(node, inputs=(x, *given), attrs=attrs | {"clip": clip}), constants | row_sums
 
 
-def _product_parameters(part: str, layer: Node, graph: Graph, quant: QuantParams) -> dict[str, Array]:
+Rounded = tuple[Array, Array]
+"""Integers, and scales by row."""
+
+
+def _chosen_weights(chosen: Rounded | None, depth: int) -> tuple[Rounded | None, Rounded | None]:
+    """Of input and state, from those of both side by side."""
+    if chosen is None:
+        return None, None
+    integers, scales = chosen
+    return (integers[:, :depth], scales[:, 0]), (integers[:, depth:], scales[:, 1])
+
+
+def _product_parameters(
+    part: str, layer: Node, graph: Graph, quant: QuantParams, chosen: Rounded | None
+) -> dict[str, Array]:
     """The constants of a product with an input of calibrated or fixed parameters."""
     weights, bias = graph.constant(layer.inputs[1]), graph.constant(layer.inputs[2]).astype(np.float64)
-    integers, scale = round_weights(weights, quant, SUM, bias)
+    integers, scale = round_weights(weights, quant, SUM, bias) if chosen is None else chosen
     found = integer_parameters(layer, graph, integers, scale, quant, SUM)
     return {f"{part}_{name}": found[name] for name in PARTS}
 

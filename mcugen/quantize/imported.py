@@ -14,9 +14,10 @@ from mcugen.ops import operator
 from mcugen.ops.fake_quantize import activation_params
 from mcugen.quantize.calibration import choose_activations, constant_params, fixed_inputs, observe
 from mcugen.quantize.integer_graph import integer_graph
+from mcugen.quantize.layer_problem import RoundingOptions
 from mcugen.quantize.quantizer import QuantizedModel, share_parameters
 from mcugen.quantize.sample_files import hold
-from mcugen.quantize.sequential import RoundingOptions, quantize_sequentially
+from mcugen.quantize.sequential import quantize_sequentially
 from mcugen.quantize.states import observe_states
 
 Array = npt.NDArray[Any]

@@ -17,10 +17,11 @@ from mcugen.quantize.calibration import choose_activations, fixed_inputs, observ
 from mcugen.quantize.equalization import channel_statistics, equalize
 from mcugen.quantize.headroom import observe_tails, range_with_headroom
 from mcugen.quantize.integer_graph import integer_graph, name_formats
+from mcugen.quantize.layer_problem import RoundingOptions
 from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, int16_tensors
 from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import INT16_LEVELS, quant_params
-from mcugen.quantize.sequential import LayerNote, RoundingOptions, quantize_sequentially
+from mcugen.quantize.sequential import LayerNote, quantize_sequentially
 from mcugen.quantize.states import observe_states
 
 Array = npt.NDArray[Any]

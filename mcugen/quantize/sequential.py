@@ -10,50 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.execute import is_batchable
-from mcugen.graph import Graph, Node, QuantParams
+from mcugen.graph import DynamicQuantParams, Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.operator import QuantContext, clip_bounds
-from mcugen.ops.weighted import (
-    ACCUMULATOR_MARGIN,
-    accumulator_bound,
-    float_bias,
-    has_weights,
-    round_weights,
-    scales_that_fit,
-)
-from mcugen.quantize import rounding
+from mcugen.ops.recurrent import RecurrentOperator
+from mcugen.ops.weighted import float_bias, has_weights, round_weights, scales_that_fit
 from mcugen.quantize.bias_correction import correct_bias
 from mcugen.quantize.integer_graph import integer_node
 from mcugen.quantize.layer_data import input_rows, sample_positions, weight_matrix
+from mcugen.quantize.layer_problem import LayerProblem, RoundingOptions, layer_problem, round_to_int8
 from mcugen.quantize.low_bits import integer_dtype, plain_weights, round_to_format
-from mcugen.quantize.reconstruction import FOLDS, Moments, damped, error_after, fit_weights, moments, shrunk
+from mcugen.quantize.reconstruction import damped, error_after, fit_weights, shrunk
+from mcugen.quantize.recurrent_rounding import round_recurrent
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
-FAST_ACCUMULATOR = 2.0**23
-"""Kernels whose accumulator is scaled by 256 need it below this: a channel that keeps it when rounded plainly keeps it here."""
 FIT_ROUNDS, NEAR = 6, 0.99
 """How often a packed layer's scales are raised at most, and the part of what is needed that does."""
-COARSEST = 8.0
-LEAST_UNSATURATED = 0.5
-"""With fewer rows inside the input's range all rows count."""
 FEWEST_ROWS_PER_WEIGHT = 4
 """With fewer rows for each weight of an output, a fit of the weights learns the samples by heart."""
-
-
-@dataclass(frozen=True)
-class RoundingOptions:
-    """Which parts of the sequential method are on."""
-
-    fit: bool = True
-    bias: bool = True
-    feedback: bool = True
-    scales: bool = True
-    sweeps: float = 1.0
-    damping: float = 0.01
-    follow: bool = True
-    row_values: int = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -112,6 +88,11 @@ def quantize_sequentially(
             x = node.inputs[0]
             word = formats.get(node.name)
             _round_node(result, node, activations, wanted[x], integers[x], options, seed=i, word=word)
+        elif isinstance(operator(node.op), RecurrentOperator):
+            quant, x_integers = activations[node.inputs[0]], integers[node.inputs[0]]
+            if not isinstance(quant, DynamicQuantParams):
+                arrays = [wanted[name] for name in node.inputs]
+                result.weights[node.name] = round_recurrent(node, arrays, quant, x_integers, options, seed=i)
         integers.update(_integer_outputs(result, result.graph.nodes[i], activations, integers))
         for name in node.inputs:
             if last[name] == i and name in integers:
@@ -135,53 +116,6 @@ def _integer_outputs(
     return dict(zip(node.outputs, outputs, strict=True))
 
 
-def _smallest_scales(plain: Array, scales: Array, bias: Array, in_quant: QuantParams) -> Array:
-    """The scales [outputs] at which accumulators stay below `FAST_ACCUMULATOR`, or as large as plain rounding has them.
-
-    A channel whose bias is large for its weights takes coarser weights for it, within `COARSEST`.  Sums of int16 stay within
-    32 bits.
-    """
-    if in_quant.dtype != "int8":
-        return scales_that_fit(plain, scales, bias, in_quant)
-    bound = accumulator_bound(plain, bias / (float(in_quant.scale) * scales), in_quant)
-    growth = bound / (FAST_ACCUMULATOR * ACCUMULATOR_MARGIN)
-    return np.asarray(scales * np.where(growth <= COARSEST, growth, 1.0))
-
-
-def _saturated(rows: Array, quant: QuantParams) -> Array:
-    """Which rows [groups, rows, depth] hold a value outside the range; a fit to them would bend all others."""
-    low, high = (float(quant.scale) * (bound - int(quant.zero_point)) for bound in (quant.low, quant.high))
-    half = float(quant.scale) / 2
-    return np.asarray(((rows < low - half) | (rows > high + half)).any(axis=(0, 2)))
-
-
-@dataclass(frozen=True)
-class LayerProblem:
-    """One layer's rounding problem; see rounding.py for shapes.
-
-    `dead` [groups, outputs]: channels that are constant; `smallest_scales`: below them an accumulator could grow too large;
-    `given` and `wanted` [groups, rows, ...]: quantized inputs, float outputs before the activation; `sample` of each row;
-    `in_quant`: of the inputs.
-    """
-
-    weights: Array
-    bias: Array
-    scales: Array
-    smallest_scales: Array
-    dead: Array
-    moments: Moments
-    power: float
-    given: Array
-    wanted: Array
-    bounds: tuple[float, float]
-    sample: Array
-    in_quant: QuantParams
-
-    @property
-    def rows(self) -> int:
-        return len(self.sample)
-
-
 def _layer_problem(
     node: Node,
     graph: Graph,
@@ -194,7 +128,6 @@ def _layer_problem(
 ) -> LayerProblem:
     in_quant, out_quant = activations[node.inputs[0]], activations[node.outputs[0]]
     weights, bias = graph.constant(node.inputs[1]), float_bias(node, graph)
-    plain, scales = round_weights(weights, in_quant, out_quant, bias)
     matrix = weight_matrix(node, weights)
     groups, outputs, depth = matrix.shape
     samples = len(x_wanted)
@@ -202,46 +135,9 @@ def _layer_problem(
     positions = sample_positions(count, groups * max(depth, outputs), limit=options.row_values, seed=seed)
     wanted = input_rows(node, x_wanted, weights, positions).astype(np.float64)
     given = input_rows(node, in_quant.dequantize(x_integers), weights, positions) if options.follow else wanted
-    target = wanted @ matrix.transpose(0, 2, 1)
+    plain = round_weights(weights, in_quant, out_quant, bias)
     sample = positions * samples // count
-    blocks = sample * min(FOLDS, samples) // samples
-    folds = np.where(_saturated(wanted, in_quant), -1, blocks)
-    if np.mean(folds >= 0) < LEAST_UNSATURATED:
-        folds = blocks
-    return LayerProblem(
-        matrix,
-        bias.reshape(groups, outputs),
-        scales.reshape(groups, outputs),
-        _smallest_scales(plain, scales, bias, in_quant).reshape(groups, outputs),
-        ~np.any(plain.reshape(groups, outputs, -1), axis=2),
-        moments(given, target - given @ matrix.transpose(0, 2, 1), folds),
-        float(((target - target.mean(axis=1, keepdims=True)) ** 2).sum()),
-        given,
-        target + bias.reshape(groups, 1, outputs),
-        clip_bounds(node),
-        sample,
-        in_quant,
-    )
-
-
-def _round_to_int8(problem: LayerProblem, weights: Array, options: RoundingOptions) -> tuple[Array, Array]:
-    """Integers [groups, outputs, depth] in [-127, 127] and scales [groups, outputs]."""
-    dead, m = problem.dead, problem.moments
-    peak = np.abs(weights).max(axis=2)
-    grown = peak / np.maximum(np.abs(problem.weights).max(axis=2), 1e-300)
-    scales = np.where(dead, problem.scales, problem.scales * np.where(grown > 0, grown, 1))
-    hessian = damped(shrunk(m), options.damping)
-    if options.scales:
-        scales = np.where(dead, scales, rounding.search_scales(weights, scales, hessian))
-    scales = np.maximum(scales, problem.smallest_scales)
-    q = (
-        rounding.error_feedback(weights, scales, hessian)
-        if options.feedback
-        else rounding.plain_rounding(weights, scales)
-    )
-    if options.sweeps:
-        q = rounding.descend(q, scales, weights, hessian, sweeps=options.sweeps)
-    return q, scales
+    return layer_problem(matrix, bias, plain, in_quant, wanted, given, sample, samples, clip_bounds(node))
 
 
 def _round_to_format(problem: LayerProblem, weights: Array, options: RoundingOptions, word: str) -> tuple[Array, Array]:
@@ -277,7 +173,7 @@ def _round_layer(
     if options.fit and problem.rows >= FEWEST_ROWS_PER_WEIGHT * weights.shape[-1]:
         weights, damping = fit_weights(weights, m)
     if word is None:
-        q, scales = _round_to_int8(problem, weights, options)
+        q, scales = round_to_int8(problem, weights, options)
     else:
         q, scales = _round_to_format(problem, weights, options, word)
     q = np.where(dead[..., None], 0, q)
