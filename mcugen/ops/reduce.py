@@ -9,8 +9,7 @@ import numpy as np
 
 from mcugen.ops.importing import integers, normal_axes, reshaped
 from mcugen.ops.operator import Importer
-
-WHOLE: dict[str, Any] = {"strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 0, 0)}
+from mcugen.ops.pool import WHOLE
 
 
 def import_reduction(importer: Importer, op: str, **attrs: Any) -> Sequence[str]:
