@@ -31,6 +31,7 @@ from mcugen.simulation import flash_record, link
 from mcugen.targets import Target, load_target, placed
 from mcugen.verbs import Pruned
 from mcugen.verification import verification_vectors
+from mcugen.whole_file import write_whole
 
 Progress = Callable[[str, int, int], None]
 Warn = Callable[[str], None]
@@ -187,11 +188,11 @@ class Dump:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / name).write_text(text, encoding="utf-8")
         except OSError as error:
             raise McugenError(
                 f"{self.folder}: cannot write the dump: {error.strerror}", hint="choose another `--dump DIR`"
             ) from None
+        write_whole(self.folder / name, text.encode(), option="--dump")
 
 
 def _ignore(_text: str) -> None:

@@ -38,6 +38,7 @@ from mcugen.report.layers import layer_study_text
 from mcugen.report.memory import memory_text
 from mcugen.report.precision import precision_tables
 from mcugen.streaming import PADDINGS
+from mcugen.whole_file import write_whole
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -69,7 +70,7 @@ def inspect(
     if model.is_dir():
         report = mcugen.open_package(model).report
         if html is not None:
-            html.write_text(report_html(report, model.name), encoding="utf-8")
+            write_whole(html, report_html(report, model.name).encode(), option="--html")
         if memory and not as_json:
             click.echo(memory_text(report), nl=False)
             return

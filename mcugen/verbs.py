@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen import evaluation, pipeline, simulation, verification
-from mcugen.errors import CalibrationError, McugenError
+from mcugen.errors import CalibrationError
 from mcugen.evaluation import Evaluation, quantize_input
 from mcugen.graph import Graph
 from mcugen.int16_price import with_price
@@ -29,6 +30,7 @@ from mcugen.simulation import Simulation
 from mcugen.streaming import recording
 from mcugen.targets import Target
 from mcugen.verification import Verification, verification_vectors
+from mcugen.whole_file import write_whole
 
 Array = npt.NDArray[Any]
 Progress = Callable[[str, int, int], None]
@@ -316,11 +318,7 @@ class Written:
 
 def write_outputs(path: Path, outputs: Mapping[str, Array]) -> Written:
     """Write outputs by name to an .npz; raises McugenError where the place cannot be written."""
-    try:
-        with path.open("wb") as file:
-            np.savez(file, **dict(outputs))  # type: ignore[arg-type]
-    except OSError as error:
-        raise McugenError(
-            f"{path}: cannot write: {error.strerror or error}", hint="choose another place with `--outputs`"
-        ) from None
+    data = io.BytesIO()
+    np.savez(data, **dict(outputs))  # type: ignore[arg-type]
+    write_whole(path, data.getvalue(), option="--outputs")
     return Written(len(next(iter(outputs.values()))), {name: array.shape for name, array in outputs.items()})

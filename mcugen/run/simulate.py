@@ -17,6 +17,7 @@ from mcugen.run.qemu import qemu_booter
 from mcugen.run.results import RunCost, RunResult, Sizes
 from mcugen.run.toolchain import Compiler
 from mcugen.targets import Target
+from mcugen.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,14 @@ def simulate(
             defines,
             interface=interface,
             script=_script(target, chosen),
-            out=keep_elf or Path(name) / "program.elf",
+            out=Path(name) / "program.elf",
             optimize=optimize,
             golden_input=rows[0].tobytes() if len(rows) else None,
             golden_output=None if expected is None or not len(expected) else expected[0].tobytes(),
         )
+        if keep_elf is not None:
+            keep_elf.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(keep_elf, program.path.read_bytes(), option="--elf")
         boot = _booter(program, target, chosen, timeout)
         outputs, costs, text = run_vectors(boot, program.image, interface, rows, counted=counted, progress=progress)
     if expected is not None:
