@@ -158,7 +158,7 @@ def choose_automatically(
     base: Precision | None = None,
     progress: Progress | None = None,
 ) -> AutoPrecision:
-    """A mix of int16 tensors, int8, and weights in 4 bits for a canonical float graph.
+    """A mix of int16 tensors, int8, and weights in 4 bits for a canonical float graph; one layer may have both.
 
     With `limits.goal.flash` or `limits.max_loss`: weights are packed, least harm first, until the flash is kept, or as far as the
     loss is.  Then tensors become int16, the largest gain for its cycles first, within the limit of cycles.  `base`: what is chosen
@@ -189,8 +189,7 @@ def _merged(precision: Precision, base: Precision) -> Precision:
 
 def _search(trial: _Trial, model: QuantizedModel, formats: tuple[str, ...]) -> Search:
     graph, fixed = model.source, int16_tensors(model.source, trial.base)
-    barred = {n.name for n in graph.nodes if not fixed.isdisjoint((n.inputs[0], *n.outputs))} | set(trial.base.weights)
-    packable = [n.name for n in graph.nodes if n.op in SPARING and n.name not in barred]
+    packable = [n.name for n in graph.nodes if n.op in SPARING and n.name not in trial.base.weights]
     layers = [n.name for n in graph.nodes if n.name in model.weights and has_weights(n)]
     weights: dict[str, Weights] = {INT8: {n: model.weights[n] for n in layers if n not in trial.base.weights}}
     for word in formats:
@@ -202,8 +201,6 @@ def _search(trial: _Trial, model: QuantizedModel, formats: tuple[str, ...]) -> S
     report = dead_channel_report(model.graph, integer)
     alive = {node.name: node.macs_after / node.macs_before for node in report.nodes if node.macs_before}
     groups = [g for g in tensor_groups(graph) if g.isdisjoint(fixed)]
-    packed_already = {n.name: n for n in graph.nodes if n.name in trial.base.weights}
-    groups = [g for g in groups if not any(not g.isdisjoint((*n.inputs, *n.outputs)) for n in packed_already.values())]
     known = {word: {**trial_weights, **_fixed_weights(model, trial.base)} for word, trial_weights in weights.items()}
     return Search(Costs(model, known, trial.target, trial.goal, alive), noise, groups, formats)
 
@@ -227,6 +224,9 @@ def _choose(trial: _Trial, search: Search, first: Attempt, limits: Limits, cycle
             best, best_path = attempt, packed_path + path
         if limits.goal.ram is not None and attempt.ram > limits.goal.ram:
             search.bar_largest(mix)
+            continue
+        if limits.goal.flash is not None and attempt.flash > limits.goal.flash:
+            search.bar_least(mix)
             continue
         if NEAR * cycles <= attempt.cycles <= cycles:
             break
@@ -263,7 +263,7 @@ def _misfit(graph: Graph, start: Attempt, limits: Limits, cycles: float) -> Does
 
 
 def _packed(trial: _Trial, search: Search, first: Attempt, limits: Limits, cycles: float) -> tuple[Attempt, list[Move]]:
-    """The mix that keeps the flash, or the one with fewest bytes of weights whose loss is allowed."""
+    """The mix of weights that keeps the flash, or the one with fewest bytes of them whose loss is allowed."""
     if not search.formats:
         return first, []
     if limits.goal.flash is not None:
@@ -286,12 +286,13 @@ def _loss(attempt: Attempt, first: Attempt) -> float:
 
 
 def _packed_to(trial: _Trial, search: Search, first: Attempt, flash: int, cycles: float) -> tuple[Attempt, list[Move]]:
-    """The mix of least expected noise that keeps the flash as planned, or the smallest found."""
+    """The mix of weights that keeps the flash as planned with the least noise to expect, or the smallest found."""
     best, moves = first, []
     code = first.flash - search.costs.total(Mix())[1]
     for number in range(1, ATTEMPTS + 1):
-        steps = search.packings(cycles=cycles)
-        chosen = next((step for step in steps if step[1].weights + code <= flash), steps[-1] if steps else None)
+        chosen = search.best_packing(weights=flash - code, cycles=cycles)
+        if chosen is None:
+            chosen = next(reversed(search.packings(cycles=cycles)), None)
         if chosen is None or chosen[0] == best.mix:
             break
         best, moves = _attempt(trial, search, chosen[0], f"packed {number}"), [chosen[1]]

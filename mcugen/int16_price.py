@@ -42,7 +42,7 @@ def _price(package: Package, tensor: str, samples: Mapping[str, Rows]) -> Price 
         return None
     base = choose_precision(graph, options.get("precision", "int8"), options.get("layer-precision"))
     more = Precision({**base.activations, tensor: "int16"}, base.weights)
-    if tensor not in int16_tensors(graph, more) or base.weights:
+    if tensor not in int16_tensors(graph, more):
         return None
     few, target, goal = spread_samples(samples, SAMPLES), load_target(package.report["target"]), _goal(package)
     (cycles, ram), (cycles_after, ram_after) = (_costs(graph, few, p, target, goal) for p in (base, more))

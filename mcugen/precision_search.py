@@ -17,10 +17,12 @@ import numpy.typing as npt
 from mcugen.errors import McugenError
 from mcugen.graph import Graph, Node, QuantParams
 from mcugen.ops import operator
+from mcugen.ops.weighted import has_weights
 from mcugen.plan.schedule import Goal, choose_kernels
 from mcugen.plan.select import alternatives, total_cycles
 from mcugen.program import Program
 from mcugen.quantize.integer_graph import integer_graph, name_formats
+from mcugen.quantize.low_bits import plain_weights
 from mcugen.quantize.precision import INT8, Precision, int16_tensors
 from mcugen.quantize.quantizer import QuantizedModel
 from mcugen.quantize.ranges import quant_params
@@ -31,6 +33,8 @@ from mcugen.weight_format import weight_bytes
 Array = npt.NDArray[Any]
 
 
+WIDENED = 8
+"""How many mixes of weights are tried with int16 beside."""
 PRICES = 25
 """Prices of a byte, and of a cycle, that are tried."""
 
@@ -112,13 +116,27 @@ class Costs:
         size = 0
         if operator(node.op).weight_input is not None and len(node.inputs) > 1:
             size = weight_bytes(graph.tensors[node.inputs[1]].shape, word)
+        formats = {} if word == INT8 else {node.name: word}
+        cycles = self._cycles(alone, activations, weights, formats)
+        if cycles is None and wide and has_weights(node):
+            # rounded for int8 inputs they may take sums of int16 past 32 bits; any others cost the same
+            cycles = self._cycles(alone, activations, plain_weights(alone, activations, formats), formats)
+        return float("inf") if cycles is None else cycles * self._alive.get(node.name, 1.0), size
+
+    def _cycles(
+        self,
+        alone: Graph,
+        activations: Mapping[str, QuantParams],
+        weights: Mapping[str, tuple[Array, Array]],
+        formats: Mapping[str, str],
+    ) -> float | None:
+        """Cycles of a graph of one node with these weights, None where nothing runs it."""
         try:
-            formats = {} if word == INT8 else {node.name: word}
             integer = name_formats(integer_graph(alone, activations, weights), formats)
             choices, _ = choose_kernels(alternatives(integer, self._target), self._goal)
         except McugenError:
-            return float("inf"), size
-        return total_cycles(choices) * self._alive.get(node.name, 1.0), size
+            return None
+        return total_cycles(choices)
 
     def total(self, mix: Mix, nodes: Sequence[Node] | None = None) -> tuple[float, int]:
         """Cycles and weight bytes of all nodes, or of some."""
@@ -189,6 +207,12 @@ class Search:
         barred = chosen[: -(-len(chosen) // 3)]
         self.groups = [group for group in self.groups if group not in barred]
 
+    def bar_least(self, mix: Mix) -> None:
+        """Keep the half of the mix's int16 tensors that gain least in int8 from now on: their kernels need too much flash."""
+        chosen = sorted((g for g in self.groups if g <= mix.wide), key=self._rounding)
+        barred = chosen[: -(-len(chosen) // 2)]
+        self.groups = [group for group in self.groups if group not in barred]
+
     def _path(self, start: Mix, end: Mix) -> list[Move]:
         """The moves from one mix to another, the largest gain first."""
         mix, path = start, []
@@ -225,12 +249,8 @@ class Search:
             path.append(self._move(f"{_label(best[1], self.groups)}=int16", mix))
 
     def _candidates(self, mix: Mix, barred: frozenset[str]) -> Iterator[frozenset[str]]:
-        """Groups, and pairs of groups at one node, that are not yet wide and that no packed weights forbid."""
-        free = [
-            group
-            for group in self.groups
-            if not group <= mix.wide and group != barred and not any(n.name in mix.formats for n in self._at[group])
-        ]
+        """Groups, and pairs of groups at one node, that are not yet wide."""
+        free = [group for group in self.groups if not group <= mix.wide and group != barred]
         yield from free
         for i, first in enumerate(free):
             near = {n.name for n in self._at[first]}
@@ -239,7 +259,28 @@ class Search:
                     yield first | second
 
     def packings(self, *, cycles: float) -> list[tuple[Mix, Move]]:
-        """The mixes with packed weights that no other beats in both noise and bytes, within `cycles`; the least noise first.
+        """The mixes with packed weights that no other beats in both noise and bytes, within `cycles`; the least noise first."""
+        front: list[tuple[Mix, Move]] = []
+        for mix, move in self._packings(cycles):
+            if not front or move.weights < front[-1][1].weights:
+                front.append((mix, move))
+        return [(mix, move) for mix, move in front if mix.formats]
+
+    def best_packing(self, *, weights: int, cycles: float) -> tuple[Mix, Move] | None:
+        """The mix with at most so many bytes of weights that has the least noise once tensors are widened as far as `cycles` go.
+
+        Weights with less noise may take cycles that int16 would have used better, so that mixes of few cycles are tried too.
+        """
+        front: list[tuple[Mix, Move]] = []
+        for mix, move in self._packings(cycles):
+            if move.weights <= weights and (not front or move.cycles < front[-1][1].cycles):
+                front.append((mix, move))
+        index = np.unique(np.linspace(0, len(front) - 1, min(len(front), WIDENED)).astype(int))
+        tried = [front[i] for i in index]
+        return min(tried, key=lambda step: self.noise(self._fill(step[0], cycles)[0]), default=None)
+
+    def _packings(self, cycles: float) -> list[tuple[Mix, Move]]:
+        """Mixes of weights alone within `cycles`, the least noise first.
 
         By prices for a byte and for a cycle, at which every layer takes what is best for it alone (H. Everett, "Generalized
         Lagrange multiplier method", 1963).
@@ -254,11 +295,8 @@ class Search:
         mixes = {self._cheapest(options, byte, cycle) for byte in per_byte for cycle in per_cycle}
         moves = [(Mix(frozenset(), dict(formats)), _tally(formats)) for formats in sorted(mixes)]
         found = [(mix, self._move(what, mix)) for mix, what in moves]
-        front: list[tuple[Mix, Move]] = []
-        for mix, move in sorted(found, key=lambda pair: (pair[1].noise, pair[1].weights)):
-            if move.cycles <= cycles and (not front or move.weights < front[-1][1].weights):
-                front.append((mix, move))
-        return [(mix, move) for mix, move in front if mix.formats]
+        kept = [(mix, move) for mix, move in found if move.cycles <= cycles]
+        return sorted(kept, key=lambda pair: (pair[1].noise, pair[1].weights))
 
     def _option(self, node: Node, word: str) -> tuple[str, float, float, int]:
         """A format of a layer's weights: its noise, cycles and bytes."""

@@ -104,15 +104,15 @@ MCUGEN_SHARED const uint32_t *mcugen_matvec_int4_s16_dsp(const uint32_t *weights
 #endif
 
 /* in [in_c], out [out_c].  Weights, for every 4 channels (the last ones filled up): int32 initial[4]; for every 8 inputs (filled up
- * with zeros) W[4] as in matmul_int4_s16_dsp.h; int32 multiplier[4].  int8 inputs count 2^in_shift times.
+ * with zeros) W[4] as in matmul_int4_s16_dsp.h; int32 multiplier[4].  shift may be null: all zero.
  * Scratch: 16 * ceil(in_c / 8) bytes where inputs are int8 or in_c is no multiple of 8. */
 struct mcugen_fully_connected_int4_s16_dsp {
     int32_t in_bytes, store;
     int32_t in_c, out_c;
     int32_t out_zero_point;
     int32_t act_min, act_max;
-    int32_t in_shift;
     const uint32_t *weights;
+    const uint8_t *shift;
 };
 
 /* The sum of `words` pairs of int16. */
@@ -134,8 +134,7 @@ static MCUGEN_INLINE void mcugen_fully_connected_int4_s16_dsp(const struct mcuge
     const bool in_place = p->in_bytes == 2 && (p->in_c & 7) == 0;
     const int8_t *from = in_place ? in : (const int8_t *)scratch;
     const int32_t sum = in_place ? mcugen_sum_s16_dsp(in, 4 * steps)
-                                 : mcugen_vector_column_s16_dsp(in, p->in_c, p->in_bytes, (uint32_t *)scratch, steps,
-                                                                p->in_shift);
+                                 : mcugen_vector_column_s16_dsp(in, p->in_c, p->in_bytes, (uint32_t *)scratch, steps, 0);
     const uint32_t offset = 8u * (uint32_t)sum;
     const uint32_t *w = p->weights;
     for (int32_t oc = 0; oc < p->out_c; oc += 4) {
@@ -143,8 +142,9 @@ static MCUGEN_INLINE void mcugen_fully_connected_int4_s16_dsp(const struct mcuge
                           (int32_t)(w[3] - offset)};
         w = mcugen_matvec_int4_s16_dsp(w + 4, from, acc, steps);
         for (int32_t r = 0; r < 4; ++r) {
-            const int32_t value = mcugen_smmlar(acc[r], (int32_t)w[r], p->out_zero_point);
             if (oc + r < p->out_c) {
+                const int32_t shift = p->shift ? p->shift[oc + r] : 0;
+                const int32_t value = mcugen_requantize(acc[r], (int32_t)w[r], shift, p->out_zero_point);
                 mcugen_put(out, oc + r, mcugen_saturate_stored(value, p->store), bytes);
             }
         }

@@ -57,7 +57,7 @@ def fully_connected_int4_cases() -> list[Case]:
     shapes = [(depth, out_c) for depth in (1, 3, 4, 7, 8, 9, 33, 40, 64) for out_c in (1, 4, 6)]
     layers = [one_type(rng, i, "int4", channels=channels) for i, channels in enumerate(shapes)]
     layers += [layer for shape in ((37, 5), (24, 4)) for layer in extremes(rng, "int4", channels=shape)]
-    return int16.cases(fully_connected_int4_s16_dsp, scalable(iter(layers)), rng)
+    return int16.cases(fully_connected_int4_s16_dsp, iter(layers), rng)
 
 
 def convolution_int4_cases() -> list[Case]:
