@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class _Layer:
     name: str
     graph: Graph
     cmsis_nn: float | None
+    precision: str | None = None
+    """Words of its own for its precision; None: those asked for."""
 
 
 def bench_kernels(
@@ -62,16 +64,20 @@ def bench_kernels(
     precision: str = INT8,
     progress: Progress | None = None,
 ) -> list[KernelRow]:
-    """The table of all layers below for one target, each verified bit for bit on the emulated core first."""
+    """The table of all layers below for one target, each verified bit for bit on the emulated core first.
+
+    In int8 some layers follow in other precisions; with another `precision` all are in that.
+    """
     core = core_of(target, None)
-    layers = list(_layers())
+    layers = [*_layers(), *(_precisions() if precision == INT8 else ())]
     rows = []
     for done, layer in enumerate(layers):
         graph = layer.graph
         rng = np.random.default_rng(3)
         samples = {n: rng.normal(size=(SAMPLES, *graph.tensors[n].shape[1:])).astype(np.float32) for n in graph.inputs}
-        chosen = choose_precision(graph, precision)
-        quantized = pipeline.quantize(graph, samples, observer="minmax", precision=chosen)
+        chosen = choose_precision(graph, layer.precision or precision)
+        effort = "default" if layer.precision is None else "fast"
+        quantized = pipeline.quantize(graph, samples, observer="minmax", effort=effort, precision=chosen)
         compiled = pipeline.compile_model(quantized, target=core, goal=Goal(optimize))
         with tempfile.TemporaryDirectory(prefix="mcugen-") as folder:
             package = compiled.stage(Path(folder) / "layer")
@@ -119,6 +125,17 @@ def _layers() -> Iterator[_Layer]:
     for depth, rows in ((64, 10), (128, 128), (640, 128)):
         yield _fully_connected(depth, rows)
     yield from _elementwise()
+
+
+def _precisions() -> Iterator[_Layer]:
+    """What int16 and weights in fewer bits cost beside int8."""
+    for word in ("int4", "int16+int4"):
+        convolution = _convolution(f"conv 3x3 C=16, 8x8, {word}", (8, 8, 16), 32, (3, 3), (1, 1), None)
+        yield replace(convolution, precision=word)
+    for word in ("int16", "int4", "int16+int4"):
+        yield replace(_fully_connected(128, 128), name=f"fully connected 128x128 {word}", cmsis_nn=None, precision=word)
+    depthwise = _depthwise("depthwise 3x3, 8x8, int16", (8, 8, 32), (3, 3), (1, 1))
+    yield replace(depthwise, cmsis_nn=None, precision="int16")
 
 
 def _same(kernel: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -37,6 +37,7 @@ from mcugen.passes.use_tflite_arithmetic import use_tflite_arithmetic
 from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Buffer, Program
 from mcugen.quantize.calibration import synthetic_samples
+from mcugen.quantize.coarser import coarser_layers
 from mcugen.quantize.data_checks import check_data
 from mcugen.quantize.imported import import_notes, is_imported, open_tensors, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
@@ -164,6 +165,8 @@ def quantize(
     warnings = () if imported or samples is None else tuple(check_data(graph, data))
     held = hold(data)
     synthetic = samples is None and (bool(notes) or not given)
+    if precision:
+        notes = (*notes, *map(str, coarser_layers(model.source, model.activations, precision.weights)))
     if ranges is not None:
         options["activations"] = activations
         facts["dynamic_ranges"] = {"dynamic": list(ranges.dynamic), "static": list(ranges.static)}

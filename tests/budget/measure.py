@@ -13,6 +13,7 @@ from mcugen.bench_kernels import bench_kernels
 from mcugen.pipeline import Quantized
 from mcugen.plan.schedule import Goal
 from mcugen.quantize.calibration import load_samples
+from mcugen.quantize.precision import INT8, choose_precision
 from mcugen.run.toolchain import Compiler, find_cross_compiler
 from mcugen.simulation import core_of, simulate_package
 
@@ -33,8 +34,10 @@ LIMITED = {"digits cortex-m4 1800-bytes": Goal(ram=1800)}
 """What keeps a limit of RAM row by row."""
 STREAMS = ("motion-exact", "motion-causal")
 """A model and the padding of its stream."""
+MIXED = {"digits-int16": "int16", "digits-int4": "int4", "motion-int16-int4": "int16+int4"}
+"""A model and words for its precision."""
 KEYS = [*(f"{model} {target} {optimize}" for model in MODELS for target, optimize in ROWS), *LIMITED]
-KEYS += [f"{stream} cortex-m4 balanced" for stream in STREAMS]
+KEYS += [f"{model} cortex-m4 balanced" for model in (*STREAMS, *MIXED)]
 
 
 @cache
@@ -42,8 +45,10 @@ def quantized(model: str) -> Quantized:
     if model in STREAMS:
         plain, padding = model.split("-")
         return pipeline.stream(quantized(plain), {"window": 2}, padding=padding)
-    graph = pipeline.load(ROOT / f"examples/{model}/{model}.onnx")
-    return pipeline.quantize(graph, load_samples(graph, ROOT / f"examples/{model}/calib.npz"), effort="fast")
+    folder = model.split("-", maxsplit=1)[0]
+    graph = pipeline.load(ROOT / f"examples/{folder}/{folder}.onnx")
+    samples = load_samples(graph, ROOT / f"examples/{folder}/calib.npz")
+    return pipeline.quantize(graph, samples, effort="fast", precision=choose_precision(graph, MIXED.get(model, INT8)))
 
 
 def compiler_for(key: str, choice: str) -> Compiler:

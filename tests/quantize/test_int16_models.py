@@ -146,6 +146,24 @@ def test_accumulators_of_int16_stay_in_32_bits() -> None:
     assert np.abs(weights).max() >= 16
 
 
+def test_layers_that_int16_makes_coarser_are_told() -> None:
+    """Of 800 equal weights that fill int8, 80 of 127 steps are left; in 4 bits, and in another row of small weights, all."""
+    layers = Layers(np.random.default_rng(2), (1, 800), dead=False)
+    values = np.full((2, 800), 0.5)
+    values[1, 1:] = 0.001
+    graph = layers.builder.output(
+        layers.builder.emit("fully_connected", [layers.x, layers.builder.constant(values, "w")])
+    )
+    data = samples(2, (1, 800))
+    wide, plain, packed = (
+        quantize(graph, data, effort="fast", precision=choose_precision(graph, word)).notes
+        for word in ("int16", "int8", "int16+int4")
+    )
+    assert not plain and not packed
+    assert len(wide) == 1 and "weights of 1 of 2 output channels have larger steps, up to 1.5" in wide[0]
+    assert "bits less" in wide[0] and f"'{graph.nodes[0].name}'" in wide[0]
+
+
 def test_a_run_of_the_command_line(tmp_path: Path) -> None:
     tabular = Path(__file__).parents[2] / "examples/tabular"
     command = [
