@@ -252,9 +252,9 @@ def compile_model(
 
 
 def c_identifier(name: str) -> str:
-    """A C name from any text: lower case, letters, digits and underscores, no keyword."""
+    """A C name from any text: lower case, letters, digits and underscores; no keyword, standard header or CMake target."""
     text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "model"
-    return f"model_{text}" if text[0].isdigit() or text in C_KEYWORDS else text
+    return f"model_{text}" if text[0].isdigit() or text in C_KEYWORDS | TAKEN_NAMES else text
 
 
 C_KEYWORDS = frozenset(
@@ -262,6 +262,13 @@ C_KEYWORDS = frozenset(
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main class new "
     "delete this template private public protected virtual operator namespace bool true false mcugen".split()
 )
+
+TAKEN_NAMES = frozenset(
+    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic stdbool "
+    "stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype "
+    "all clean help install package test".split()
+)
+"""The model's header would hide the standard one of that name; CMake refuses a library of that name."""
 
 
 def check_fits(program: Program, target: Target, goal: Goal) -> None:

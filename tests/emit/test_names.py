@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mcugen.ops.builder import GraphBuilder
-from mcugen.pipeline import compile_model, quantize
+from mcugen.pipeline import c_identifier, compile_model, quantize
 from mcugen.program import comment_text
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only")
@@ -40,3 +40,9 @@ def test_names_of_every_kind_compile(inputs: tuple[str, ...], outputs: tuple[str
         subprocess.run(["gcc", *STRICT, f"-I{package.folder / 'src'}", source], check=True)
     for ports in (package.report["inputs"], package.report["outputs"]):
         assert len({port["c_name"] for port in ports}) == len(ports)
+
+
+@pytest.mark.parametrize("name", ["stdint", "signal", "Time", "test", "all", "int", "3d", "***"])
+def test_a_model_takes_no_name_that_is_taken(name: str) -> None:
+    assert c_identifier(name).startswith("model")
+    assert c_identifier("motion") == "motion"
