@@ -82,8 +82,12 @@ def _rows(
 
 def _data(file: Path, graph: Graph, calibrate: Path | None, data: Path | None) -> tuple[Path, Path]:
     """Where the calibration and the evaluation data are."""
+    if data is not None and not data.is_file():
+        raise CalibrationError(f"{data}: no such file", hint="`--data` takes an .npz or .npy of data to measure on")
+    same = False
     for found in [calibrate] if calibrate is not None else find_calibration(file):
         place = data or found.with_name(found.name.replace("calib", "eval"))
+        same = same or place == found
         if place == found or not place.is_file():
             continue
         try:
@@ -93,6 +97,11 @@ def _data(file: Path, graph: Graph, calibrate: Path | None, data: Path | None) -
                 raise
             continue
         return found, place
+    if same:
+        raise CalibrationError(
+            f"{file.name}: it would be measured on the data that calibrates it, {data or calibrate}",
+            hint="give `--data` samples that calibration does not see",
+        )
     raise CalibrationError(
         f"{file.name}: no calibration and evaluation data that fit it",
         hint="put NAME_calib.npz and NAME_eval.npz beside it, or give `--calibrate` and `--data`",

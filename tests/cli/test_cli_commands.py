@@ -151,6 +151,11 @@ def test_fidelity_of_every_method(run: Run) -> None:
 def test_fidelity_needs_unseen_data(run: Run, model: Path) -> None:
     done = run("fidelity", model, code=1)
     assert "no calibration and evaluation data" in done.stderr and "--data" in done.stderr
+    calibration = model.parent / "calib.npz"
+    for seen, data in (((), calibration), (("--calibrate", calibration), calibration)):
+        same = run("fidelity", model, *seen, "--data", data, code=1)
+        assert "measured on the data that calibrates it" in same.stderr and "hint: " in same.stderr
+    assert "none.npz: no such file" in run("fidelity", model, "--data", "none.npz", code=1).stderr
 
 
 def test_run_writes_real_values_and_integers(examples: Examples, run: Run, tmp_path: Path) -> None:
