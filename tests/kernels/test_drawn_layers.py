@@ -86,6 +86,20 @@ def packed_cases(core: str, drawn: Sequence[tuple[str, ConvLayer]]) -> Iterator[
             yield from over_input("packed_" + operator_of(kind), core, layer, x, conv_reference(layer, x))
 
 
+def wide_packed_cases(core: str, drawn: Sequence[tuple[str, ConvLayer]]) -> Iterator[Case]:
+    """Every variant of each layer with weights of 4 bits and int16 on one side or both, alone and over its input where it may."""
+    rng = np.random.default_rng(1)
+    for number, (kind, plain) in enumerate(drawn):
+        types = int16.TYPES[number % len(int16.TYPES)]
+        lowest = int(np.iinfo(types[1]).min)
+        packed = in_format(rng, plain, FOUR_BITS[number % len(FOUR_BITS)])
+        layer = int16.widened(rng, packed, *types, act_min=(lowest, 0, -100)[number // 3 % 3])
+        x = int16.random_integers(rng, (layer.in_h, layer.in_w, layer.in_c), layer.in_dtype)
+        if layer.max_accumulator << int(layer.shift.max()) < 1 << 31:
+            op = f"packed_{operator_of(kind)}_s16"
+            yield from over_input(op, core, layer, int16.raw(x), int16.raw(int16.expected(layer, x)))
+
+
 def over_input(op: str, core: str, layer: ConvLayer, x: Int8, expected: Int8) -> Iterator[Case]:
     for call in variants(op, layer, load_target(core)):
         if call.inline:
@@ -137,12 +151,14 @@ def test_drawn_layers(kind: str, core: str, tmp_path_factory: pytest.TempPathFac
     try_all(core, folder, batches(layers(kind)), lambda drawn: cases(kind, core, drawn))
 
 
-@pytest.mark.parametrize("of", [wide_cases, packed_cases])
+@pytest.mark.parametrize(
+    ("of", "core"), [(wide_cases, "cortex-m55"), (packed_cases, "cortex-m55"), (wide_packed_cases, "cortex-m4")]
+)
 def test_drawn_layers_of_int16_and_of_4_bits(
     of: Callable[[str, Sequence[tuple[str, ConvLayer]]], Iterator[Case]],
+    core: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    core = "cortex-m55"
     kinds = KINDS if of is wide_cases else tuple(kind for kind in KINDS if not kind.startswith("depthwise"))
     named = st.sampled_from(kinds).flatmap(lambda kind: st.tuples(st.just(kind), layers(kind)))
     folder = tmp_path_factory.mktemp("drawn")
