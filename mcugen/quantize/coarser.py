@@ -1,6 +1,6 @@
 """Layers whose weights have larger steps because they read int16: what is told of them.
 
-A sum of int16 times int8 must keep to 32 bits (weighted.accumulator_bound), so that a long row of large weights cannot use its
+A sum of int16 times int8 must keep to 32 bits (weighted.accumulator_bound), so that a long row, or one with a large bias, cannot use its
 format's whole range.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.graph import Graph, QuantParams
-from mcugen.ops.weighted import float_bias, has_weights, scales_that_fit
+from mcugen.ops.weighted import float_bias, has_weights, round_weights, scales_that_fit
 from mcugen.quantize.grid import INT8_LIMIT
 from mcugen.weight_format import GROUP_REACH, INDEX_LIMIT, WEIGHT_FORMATS
 
@@ -46,11 +46,14 @@ def coarser_layers(graph: Graph, activations: Mapping[str, QuantParams], formats
     for node in graph.nodes:
         if not has_weights(node) or activations[node.inputs[0]].dtype == "int8":
             continue
-        weights = graph.constant(node.inputs[1]).astype(np.float64)
+        in_quant, out_quant = activations[node.inputs[0]], activations[node.outputs[0]]
+        weights, bias = graph.constant(node.inputs[1]).astype(np.float64), float_bias(node, graph)
         flat = weights.reshape(len(weights), -1)
         scale = np.maximum(np.abs(flat).max(axis=1), 1e-30) / _largest(formats.get(node.name))
-        needed = scales_that_fit(flat / scale[:, None], scale, float_bias(node, graph), activations[node.inputs[0]])
-        growth = np.where(flat.any(axis=1), needed / scale, 0)
+        needed = scales_that_fit(flat / scale[:, None], scale, bias, in_quant)
+        rounded, _ = round_weights(weights, in_quant, out_quant, bias)
+        alive = rounded.reshape(len(weights), -1).any(axis=1)  # the output of the others is a constant
+        growth = np.where(alive, needed / scale, 0)
         if growth.max() > TOLD:
             name = "+".join(dict.fromkeys(node.origin)) or node.name
             found.append(Coarser(name, int(np.sum(growth > TOLD)), len(flat), float(growth.max())))
