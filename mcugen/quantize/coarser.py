@@ -1,7 +1,7 @@
 """Layers whose weights have larger steps because they read int16: what is told of them.
 
-A sum of int16 times int8 must keep to 32 bits (weighted.accumulator_bound), so that a long row, or one with a large bias, cannot use its
-format's whole range.
+A sum of int16 times int8 must keep to 32 bits (weighted.accumulator_bound), so that a long row, or one with a large bias, cannot
+use its format's whole range.
 """
 
 from __future__ import annotations
