@@ -58,18 +58,19 @@ def _largest(values: Array, count: int) -> Array:
     return np.sort(values)[::-1]
 
 
-def range_with_headroom(tails: Tails, levels: int = LEVELS) -> tuple[float, float]:
+def range_with_headroom(tails: Tails, levels: int = LEVELS, *, saturation: float = 1.0) -> tuple[float, float]:
     """The range that is expected to serve unseen samples best with `levels` steps; with too few samples, the observed one.
 
-    An end at which values pile up, as the zero of a Relu, stays as observed.
+    `saturation`: what the squared error of a saturated value counts where that of a rounded one counts 1.  An end at which
+    values pile up, as the zero of a Relu, stays as observed.
     """
     low, high = float(tails.low[0]), float(tails.high[0])
     if tails.samples < 2 * FEWEST_PEAKS or len(tails.high) <= FEWEST_PEAKS or high <= low:
         return low, high
     best_low, best_high = low, high
     for _ in range(2):
-        best_high = _bound(tails.high, tails, levels, other=min(best_low, 0.0))
-        best_low = -_bound(-tails.low, tails, levels, other=-max(best_high, 0.0))
+        best_high = _bound(tails.high, tails, levels, saturation, other=min(best_low, 0.0))
+        best_low = -_bound(-tails.low, tails, levels, saturation, other=-max(best_high, 0.0))
     return best_low, best_high
 
 
@@ -78,7 +79,7 @@ def peak_count(samples: int) -> int:
     return min(max(FEWEST_PEAKS, int(samples * PEAKS_PER_SAMPLE)), MOST_PEAKS)
 
 
-def _bound(ordered: Array, tails: Tails, levels: int, *, other: float) -> float:
+def _bound(ordered: Array, tails: Tails, levels: int, saturation: float, *, other: float) -> float:
     """The upper end for the largest values `ordered`, with the range's lower end at `other`."""
     peaks = len(ordered) - 1
     threshold = float(ordered[-1])
@@ -86,6 +87,6 @@ def _bound(ordered: Array, tails: Tails, levels: int, *, other: float) -> float:
     if excess <= 1e-6 * abs(float(ordered[0])):
         return float(ordered[0])
     bounds = threshold + excess * np.linspace(0, REACH, CANDIDATES)
-    saturation = peaks / tails.samples * 2 * excess**2 * np.exp(-(bounds - threshold) / excess)
+    beyond = saturation * peaks / tails.samples * 2 * excess**2 * np.exp(-(bounds - threshold) / excess)
     rounding = tails.elements * (np.maximum(bounds - other, 0) / levels) ** 2 / 12
-    return float(bounds[np.argmin(saturation + rounding)])
+    return float(bounds[np.argmin(beyond + rounding)])

@@ -24,14 +24,17 @@ LEAST_UNSATURATED = 0.5
 
 @dataclass(frozen=True)
 class RoundingOptions:
-    """Which parts of the sequential method are on."""
+    """Which parts of the sequential method are on, and how.
+
+    `damping`: the part of the Hessian's mean diagonal that is added to it: what rounding must not learn by heart from few samples.
+    """
 
     fit: bool = True
     bias: bool = True
     feedback: bool = True
     scales: bool = True
     sweeps: float = 1.0
-    damping: float = 0.01
+    damping: float = 0.15
     follow: bool = True
     row_values: int = 3_000_000
 

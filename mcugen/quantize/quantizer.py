@@ -15,19 +15,20 @@ from mcugen.ops import operator
 from mcugen.ops.operator import clip_bounds
 from mcugen.quantize.calibration import choose_activations, fixed_inputs, observe
 from mcugen.quantize.equalization import channel_statistics, equalize
-from mcugen.quantize.headroom import observe_tails, range_with_headroom
+from mcugen.quantize.headroom import LEVELS, observe_tails, range_with_headroom
 from mcugen.quantize.integer_graph import integer_graph, name_formats
 from mcugen.quantize.layer_problem import RoundingOptions
 from mcugen.quantize.precision import INT8_THROUGHOUT, Precision, int16_tensors
 from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import INT16_LEVELS, quant_params
+from mcugen.quantize.saturation import saturation_weights
 from mcugen.quantize.sequential import LayerNote, quantize_sequentially
 from mcugen.quantize.states import observe_states
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
-METHODS = ("equalize", "headroom", "ranges", "fit", "bias", "feedback", "scales", "descent", "follow")
+METHODS = ("equalize", "headroom", "saturation", "ranges", "fit", "bias", "feedback", "scales", "descent", "follow")
 """All methods, in the order in which they act; the ablation table has one row for each."""
 DEFAULT_METHODS = tuple(name for name in METHODS if name != "fit")
 """Without the fit of weights: it gains on some models and loses on others, where unseen samples are of another kind."""
@@ -90,10 +91,12 @@ def quantize_graph(
     histograms = observe(graph, samples, progress=_part(progress, 15, 40))
     plain = "minmax" if observer == "auto" else observer
     activations = choose_activations(graph, histograms, observer_name=plain, int16=int16)
+    few = spread_samples(samples, SEARCH_SAMPLES)
     if observer == "auto" and on["headroom"]:
-        activations = share_parameters(graph, activations | activations_with_headroom(graph, samples, int16))
+        weights = saturation_weights(graph, few, observed_tensors(graph)) if on["saturation"] else {}
+        chosen = activations_with_headroom(graph, samples, int16, weights)
+        activations = share_parameters(graph, activations | chosen)
     if observer == "auto" and on["ranges"]:
-        few = spread_samples(samples, SEARCH_SAMPLES)
         searched = [name for name in graph.inputs if name not in {*int16, *fixed_inputs(graph)}]
         activations = share_parameters(graph, activations | search_ranges(graph, few, activations, searched))
     options = RoundingOptions(
@@ -105,9 +108,11 @@ def quantize_graph(
         sweeps=sweeps if on["descent"] else 0.0,
         row_values=row_values,
     )
-    chosen = spread_samples(samples, count)
+    fitted_on = spread_samples(samples, count)
     formats = precision.weights
-    rounded = quantize_sequentially(graph, activations, chosen, options, _part(progress, 40, PERCENT), formats=formats)
+    rounded = quantize_sequentially(
+        graph, activations, fitted_on, options, _part(progress, 40, PERCENT), formats=formats
+    )
     integer = name_formats(integer_graph(rounded.graph, activations, rounded.weights), formats)
     return QuantizedModel(integer, rounded.graph, activations, rounded.weights, tuple(rounded.notes), scales)
 
@@ -138,13 +143,17 @@ def observed_tensors(graph: Graph) -> list[str]:
 
 
 def activations_with_headroom(
-    graph: Graph, samples: Mapping[str, Rows], int16: Collection[str] = ()
+    graph: Graph, samples: Mapping[str, Rows], int16: Collection[str], saturation: Mapping[str, float]
 ) -> dict[str, QuantParams]:
-    """Parameters of the observed tensors, with headroom for unseen samples; `int16`: those held so."""
+    """Parameters of the observed tensors, with headroom for unseen samples; `int16`: those held so.
+
+    `saturation`: by tensor, what the squared error of a saturated value counts where that of a rounded one counts 1.
+    """
     producers = graph.producers()
     chosen = {}
     for name, tails in observe_tails(graph, samples, observed_tensors(graph)).items():
-        low, high = range_with_headroom(tails, *([INT16_LEVELS - 1] if name in int16 else []))
+        levels = INT16_LEVELS - 1 if name in int16 else LEVELS
+        low, high = range_with_headroom(tails, levels, saturation=saturation.get(name, 1.0))
         bound_low, bound_high = clip_bounds(producers[name])
         dtype = "int16" if name in int16 else "int8"
         chosen[name] = quant_params(max(low, bound_low), min(high, bound_high), dtype)

@@ -35,7 +35,7 @@ def search_ranges(
     progress: Progress | None = None,
 ) -> dict[str, QuantParams]:
     """Better parameters for the tensors `names`, each shrunk at its lower, then at its upper end where that helps."""
-    values = _float_values(graph, samples)
+    values = float_values(graph, samples)
     goals = goal_tensors(graph)
     chosen = {}
     for done, name in enumerate(names):
@@ -45,7 +45,8 @@ def search_ranges(
     return chosen
 
 
-def _float_values(graph: Graph, samples: Mapping[str, Array]) -> dict[str, Array]:
+def float_values(graph: Graph, samples: Mapping[str, Array]) -> dict[str, Array]:
+    """All constants and activations by name; of a graph that mixes its batch axis with others those of the first sample."""
     values: dict[str, Array] = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
     count = len(next(iter(samples.values()))) if is_batchable(graph) else 1
     for name in graph.inputs:
@@ -81,11 +82,17 @@ def _candidates(low: float, high: float, fractions: Sequence[float], end: int) -
 def _goal_error(
     graph: Graph, values: Mapping[str, Array], name: str, quant: QuantParams, goals: Sequence[str]
 ) -> float:
-    """The sum over the goals of the error's part of their power when the tensor alone is rounded.
+    return error_at_goals(graph, values, name, quant.dequantize(quant.quantize(values[name])), goals)
+
+
+def error_at_goals(
+    graph: Graph, values: Mapping[str, Array], name: str, changed_to: Array, goals: Sequence[str]
+) -> float:
+    """The sum over the goals of the error's part of their power when the tensor alone takes the values `changed_to`.
 
     What is the same in all samples does not count: bias correction takes it away.
     """
-    changed = evaluate_changed(graph, values, {name: quant.dequantize(quant.quantize(values[name])).astype(np.float32)})
+    changed = evaluate_changed(graph, values, {name: changed_to.astype(np.float32)})
     total = 0.0
     for goal in goals:
         if goal in changed:

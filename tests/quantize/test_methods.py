@@ -20,6 +20,7 @@ from mcugen.quantize.range_search import search_ranges
 from mcugen.quantize.ranges import Histogram, observer, observer_names, quant_params
 from mcugen.quantize.reconstruction import covariance, damped, fit_weights, moments, shrunk
 from mcugen.quantize.rounding import descend, error_feedback, plain_rounding, quadratic_error, search_scales
+from mcugen.quantize.saturation import saturation_weights
 
 Array = npt.NDArray[Any]
 
@@ -189,6 +190,26 @@ def test_headroom_grows_with_the_tail_and_not_without_one() -> None:
     assert high > np.sort(heavy)[-5] and low < np.sort(heavy)[4]
     piled = np.clip(rng.normal(size=2000), 0, 1)
     assert range_with_headroom(tails(piled)) == (0.0, 1.0)
+    wide_low, wide_high = range_with_headroom(tails(heavy), saturation=30.0)
+    assert wide_high > high and wide_low < low
+    assert range_with_headroom(tails(piled), saturation=30.0) == (0.0, 1.0)
+
+
+def test_saturation_counts_for_more_where_rounding_averages_out() -> None:
+    rng = np.random.default_rng(14)
+    builder = GraphBuilder("pooled")
+    x = builder.input("x", (1, 16, 16, 4))
+    window = {"strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 0, 0)}
+    weights = builder.constant(rng.normal(size=(4, 1, 1, 4)), "w")
+    a = builder.emit("conv2d", [x, weights], groups=1, clip_min=0.0, **window)
+    pooled = builder.emit(
+        "average_pool2d", [a], kernel=(16, 16), count_pads=(0, 0, 0, 0), divide=True, **{**window, "strides": (16, 16)}
+    )
+    graph = builder.output(builder.emit("reshape", [pooled], shape=(1, 4)))
+    loud = rng.uniform(0.5, 2.0, size=(64, 1, 1, 1))
+    samples = {"x": (loud * (1 + 0.01 * rng.normal(size=(64, 16, 16, 4)))).astype(np.float32)}
+    weigh = saturation_weights(graph, samples, [a, pooled])
+    assert weigh[a] > 3 * weigh[pooled] >= 3
 
 
 def test_tails_over_batches_are_the_extreme_values() -> None:
