@@ -12,7 +12,7 @@ static MCUGEN_INLINE int32_t mcugen_clamp(int32_t value, int32_t low, int32_t hi
     return value < low ? low : (value > high ? high : value);
 }
 
-/* zero_point + round(acc * 2^shift * multiplier / 2^32), one rounding, half up; |acc * 2^shift| < 2^31, 0 <= multiplier.
+/* zero_point + round(acc * 2^shift * multiplier / 2^32), one rounding, half up; |acc * 2^shift| < 2^31.
  * Not saturated. The product with 2^shift instead of a left shift keeps negative accumulators defined. */
 static MCUGEN_INLINE int32_t mcugen_requantize(int32_t acc, int32_t multiplier, int32_t shift, int32_t zero_point)
 {

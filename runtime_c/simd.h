@@ -245,7 +245,7 @@ static MCUGEN_INLINE uint32_t mcugen_pkhtb(uint32_t a, uint32_t b)
     return (a & 0xffff0000u) | (b >> 16);
 }
 
-/* The same sum from 16-bit halves, for cores without a multiplier of 64 bits; 0 <= b.  The upper 17 bits of the middle
+/* The same sum from 16-bit halves, for cores without a multiplier of 64 bits.  The upper 17 bits of the middle
  * products are rounded half up in two shifts, since the sum with half a unit may not fit. */
 static MCUGEN_INLINE int32_t mcugen_smmlar_halves(int32_t a, int32_t b, int32_t addend)
 {
@@ -254,8 +254,8 @@ static MCUGEN_INLINE int32_t mcugen_smmlar_halves(int32_t a, int32_t b, int32_t 
     const uint32_t a_low = (uint32_t)a & 0xffffu;
     const uint32_t b_low = (uint32_t)b & 0xffffu;
     const int32_t cross = a_high * (int32_t)b_low + (int32_t)((a_low * b_low) >> 16);
-    const uint32_t middle = a_low * (uint32_t)b_high + ((uint32_t)cross & 0xffffu);
-    return a_high * b_high + (cross >> 16) + (int32_t)(((middle >> 15) + 1u) >> 1) + addend;
+    const int32_t middle = (int32_t)a_low * b_high + (int32_t)((uint32_t)cross & 0xffffu);
+    return a_high * b_high + (cross >> 16) + (((middle >> 15) + 1) >> 1) + addend;
 }
 
 #if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)

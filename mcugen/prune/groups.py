@@ -123,7 +123,7 @@ def _is_known(node: Node, graph: Graph) -> bool:
         known = outer % inner == 0 or inner % outer == 0
     elif node.op == "transpose":
         known = bool(node.attrs["perm"][-1] == len(node.attrs["perm"]) - 1)
-    elif node.op in ("affine", "gather") or has_operands(node) or isinstance(operator(node.op), PoolOperator):
+    elif node.op in ("affine", "prelu", "gather") or has_operands(node) or isinstance(operator(node.op), PoolOperator):
         known = True
     else:
         reads = [name for name in node.inputs if not graph.is_constant(name)]

@@ -66,7 +66,7 @@ def _sliced(node: Node, graph: Graph, position: int, data: Array, keep: Mapping[
     if has_weights(node):
         rows = data[outer] if data.shape[:1] == outer.shape else data
         return rows[..., keep[node.inputs[0]]] if position == 1 and mixes_channels(node) else rows
-    if node.op == "affine":
+    if node.op in ("affine", "prelu"):
         return data[outer] if on_channels(node, graph) and data.shape == outer.shape else data
     if has_operands(node) and data.shape[-1:] == outer.shape:
         return data[..., outer]

@@ -105,8 +105,8 @@ def test_product_of_halves_is_exact(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     ends = [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF, 0x10000, 0x10001, 0x7FFF8000, 0x7FFFFFFE, 0x7FFFFFFF]
     signed = [*ends, *(-e for e in ends), -(2**31) + 1]
-    pairs = [(a, b) for a in signed for b in ends]
-    pairs += [(int(a), int(b)) for a, b in rng.integers([-(2**31) + 1, 0], 2**31, (20000, 2))]
+    pairs = [(a, b) for a in signed for b in signed]
+    pairs += [(int(a), int(b)) for a, b in rng.integers(-(2**31) + 1, 2**31, (20000, 2))]
     columns = [[a for a, _ in pairs], [b for _, b in pairs], [((a * b + 2**31) >> 32) - 5 for a, b in pairs]]
     code = HALVES % (len(pairs), *(",".join(map(str, column)) for column in columns))
     (tmp_path / "halves.c").write_text(code)

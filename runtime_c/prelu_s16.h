@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PRelu that reads or writes int16, channels along any axis: plain C for every core. */
+#ifndef MCUGEN_PRELU_S16_H
+#define MCUGEN_PRELU_S16_H
+
+#include "element_s16.h"
+
+/* in and out [outer][channels][inner]; d = in - in_zero_point is requantized by multiplier where d >= 0, else by slope[c], which
+ * may be negative. */
+struct mcugen_prelu_s16 {
+    int32_t in_bytes, out_bytes;
+    int32_t outer, channels, inner;
+    int32_t in_zero_point;
+    int32_t multiplier, shift;
+    int32_t out_zero_point;
+    int32_t act_min, act_max;
+    const int32_t *slope;
+};
+
+static MCUGEN_INLINE void mcugen_prelu_s16(const struct mcugen_prelu_s16 *p, const int8_t *in, int8_t *out, void *scratch)
+{
+    (void)scratch;
+    ptrdiff_t at = 0;
+    for (int32_t o = 0; o < p->outer; ++o) {
+        for (int32_t c = 0; c < p->channels; ++c) {
+            const int32_t slope = p->slope[c];
+            for (int32_t i = 0; i < p->inner; ++i, ++at) {
+                const int32_t distance = mcugen_element(in, at, p->in_bytes) - p->in_zero_point;
+                const int32_t value = mcugen_requantize(distance, distance < 0 ? slope : p->multiplier, p->shift,
+                                                        p->out_zero_point);
+                mcugen_put(out, at, mcugen_clamp(value, p->act_min, p->act_max), p->out_bytes);
+            }
+        }
+    }
+}
+
+#endif /* MCUGEN_PRELU_S16_H */
