@@ -156,9 +156,11 @@ class Graph:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    """What reading the model left out or took otherwise, for its user."""
 
     def copy(self) -> Graph:
-        return Graph(self.name, list(self.nodes), dict(self.tensors), list(self.inputs), list(self.outputs))
+        return Graph(self.name, list(self.nodes), dict(self.tensors), list(self.inputs), list(self.outputs), self.notes)
 
     def is_constant(self, name: str) -> bool:
         return self.tensors[name].data is not None

@@ -13,9 +13,10 @@ import onnx
 from onnx import numpy_helper
 
 from mcugen.errors import McugenError, UnsupportedModel, first_line
-from mcugen.graph import Graph, QuantParams
+from mcugen.graph import Graph, Node, QuantParams
 from mcugen.onnx_file import load_model
 from mcugen.onnx_folding import evaluate_node
+from mcugen.onnx_labels import ML, drop_labels
 from mcugen.onnx_quantized import INTEGER_INPUTS, IntegerTensors, constant_quant, expand_quantized, quantized_constant
 from mcugen.ops import onnx_operators
 from mcugen.ops.builder import GraphBuilder
@@ -34,11 +35,13 @@ def read_onnx(
     """The canonical float graph of an ONNX file.
 
     `shapes` gives static shapes to inputs, by name; a dynamic first axis is the batch and becomes 1 by itself.  `outputs`
-    cuts the graph at these tensors.  Raises UnsupportedModel naming the file, the nodes (all of them) and the remedy.
+    cuts the graph at these tensors; without, labels of classes are left out, as the graph's notes tell.  Raises
+    UnsupportedModel naming the file, the nodes (all of them) and the remedy.
     """
     path = Path(path)
-    model = expand_quantized(load_model(path), path.name)
+    model, notes = drop_labels(expand_quantized(load_model(path), path.name), outputs)
     graph = _Reader(model, path, dict(shapes or {})).read(list(outputs))
+    graph.notes = notes
     return graph.pruned().check()
 
 
@@ -197,9 +200,7 @@ class _Reader:
         key = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
         operator = onnx_operators().get(key)
         if operator is None:
-            raise importer.unsupported(
-                "operator not supported", "`mcugen ops` lists what is; `--outputs` cuts the graph before it"
-            )
+            raise importer.unsupported("operator not supported", _other_operators(node.domain))
         try:
             return operator.from_onnx(importer)
         except McugenError:
@@ -261,6 +262,16 @@ class _Reader:
         raise UnsupportedModel(head + lines, hint=hints or None)
 
 
+def _other_operators(domain: str) -> str:
+    if domain != ML:
+        return "`mcugen ops` lists what is; `--outputs` cuts the graph before it"
+    known = sorted(name.removeprefix(f"{ML}::") for name in onnx_operators() if name.startswith(f"{ML}::"))
+    return (
+        f"of {ML}, {', '.join(known)} are: fit a network (MLPClassifier, MLPRegressor) or a linear model in its place; "
+        "`--outputs` cuts the graph before it"
+    )
+
+
 class _NodeImporter:
     """The Importer of one ONNX node (ops/operator.py says what each method gives)."""
 
@@ -291,6 +302,9 @@ class _NodeImporter:
 
     def constant(self, name: str) -> Array | None:
         return self.reader.graph.tensors[name].data if name else None
+
+    def producer(self, name: str) -> Node | None:
+        return self.reader.graph.producer(name)
 
     def quant(self, name: str, axis: int) -> QuantParams | None:
         return constant_quant(self.reader.graph.tensors[name], axis)

@@ -161,10 +161,11 @@ def quantize(
     if precision:
         facts["precision"] = precision_report(model.source, precision)
     options = {"observer": observer, "effort": effort, "arithmetic": arithmetic}
-    notes = tuple(import_notes(graph)) if imported else ()
+    open_notes = tuple(import_notes(graph)) if imported else ()
     warnings = () if imported or samples is None else tuple(check_data(graph, data))
     held = hold(data)
-    synthetic = samples is None and (bool(notes) or not given)
+    synthetic = samples is None and (bool(open_notes) or not given)
+    notes = (*original.notes, *open_notes)
     if precision:
         notes = (*notes, *map(str, coarser_layers(model.source, model.activations, precision.weights)))
     if ranges is not None:

@@ -14,7 +14,7 @@ from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels import variants
 from mcugen.kernels.layer import ConvLayer
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.importing import reshaped
+from mcugen.ops.importing import onnx_type, reshaped
 from mcugen.ops.int16 import any_wide, element_bytes, place_distance
 from mcugen.ops.operator import (
     Case,
@@ -45,12 +45,14 @@ class Affine(Operator):
     """
 
     name: ClassVar[str] = "affine"
-    onnx: ClassVar[tuple[str, ...]] = ("BatchNormalization",)
+    onnx: ClassVar[tuple[str, ...]] = ("BatchNormalization", "ai.onnx.ml::Scaler")
     fuses_clip: ClassVar[bool] = True
     int16_inputs: ClassVar[bool] = True
     int16_output: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
+        if onnx_type(importer) == "Scaler":
+            return [_from_scaler(importer)]
         inputs = importer.inputs()
         tensors = [importer.constant(name) for name in inputs[1:5]]
         if any(tensor is None for tensor in tensors):
@@ -156,6 +158,18 @@ def depthwise_layer(node: Node, graph: Graph, rows: int) -> ConvLayer:
         weights=weights.reshape(channels, 1, 1, 1),
         **requantization(node, graph),
     )
+
+
+def _from_scaler(importer: Importer) -> str:
+    """`(x - offset) * scale`, both attributes of one value or one for each element of the last axis."""
+    source = importer.inputs()[0]
+    shape = importer.shape(source)
+    scale = np.asarray(importer.attr("scale") or [1.0], np.float64)
+    offset = np.asarray(importer.attr("offset") or [0.0], np.float64)
+    if not shape or any(values.size not in (1, shape[-1]) for values in (scale, offset)):
+        sizes = f"{offset.size} offsets and {scale.size} scales"
+        raise importer.unsupported(f"{sizes} do not fit the shape {list(shape)}", "give the input's size with --shape")
+    return emit_affine(importer, source, len(shape) - 1, scale, -offset * scale)
 
 
 def emit_affine(importer: Importer, x: str, axis: int, scale: Array, offset: Array) -> str:

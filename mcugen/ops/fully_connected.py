@@ -12,6 +12,8 @@ from mcugen.fixed_point import exact_matmul, requantize_output
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.kernels.layer import ENDS, ConvLayer
 from mcugen.ops.builder import GraphBuilder
+from mcugen.ops.importing import onnx_type
+from mcugen.ops.linear_import import from_linear_model
 from mcugen.ops.operator import Case, Cost, Importer, Lowering, Spec, apply_clip
 from mcugen.ops.weight_offset import weighted_lowerings
 from mcugen.ops.weighted import WeightedOperator, requantization
@@ -27,10 +29,12 @@ class FullyConnected(WeightedOperator):
     """`x` [..., K] * `weights` [O, K] + `bias` [O]."""
 
     name: ClassVar[str] = "fully_connected"
-    onnx: ClassVar[tuple[str, ...]] = ("Gemm", "MatMul")
+    onnx: ClassVar[tuple[str, ...]] = ("Gemm", "MatMul", "ai.onnx.ml::LinearClassifier", "ai.onnx.ml::LinearRegressor")
     vectorwise: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
+        if onnx_type(importer).startswith("Linear"):
+            return from_linear_model(importer)
         inputs = importer.inputs()
         weights = importer.constant(inputs[1])
         if importer.label.endswith("(MatMul)"):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mcugen.graph import Graph, Node, Tensor
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.importing import emit_gather, normal_axis, reshaped
+from mcugen.ops.importing import emit_gather, normal_axis, onnx_type, reshaped
 from mcugen.ops.int16 import element_bytes
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import Case, Importer, Lowering, Spec
@@ -30,7 +30,7 @@ class Gather(MovementOperator):
     """Attributes `axis` and `indices`: output i along `axis` is input `indices[i]`."""
 
     name: ClassVar[str] = "gather"
-    onnx: ClassVar[tuple[str, ...]] = ("Gather",)
+    onnx: ClassVar[tuple[str, ...]] = ("Gather", "ai.onnx.ml::ArrayFeatureExtractor")
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         x, name = importer.inputs()
@@ -41,12 +41,14 @@ class Gather(MovementOperator):
                 "an embedding: look its vectors up in the application and export the model without it",
             )
         shape = importer.shape(x)
-        axis = normal_axis(importer, int(importer.attr("axis", 0)), len(shape))
+        last = onnx_type(importer) == "ArrayFeatureExtractor"
+        axis = normal_axis(importer, -1 if last else int(importer.attr("axis", 0)), len(shape))
         flat = [int(index) for index in indices.reshape(-1)]
         if not flat or any(not -shape[axis] <= index < shape[axis] for index in flat):
             raise importer.unsupported(f"indices {flat} do not fit axis {axis} of shape {list(shape)}")
         y = emit_gather(importer, x, axis, [index % shape[axis] for index in flat])
-        return [reshaped(importer, y, (*shape[:axis], *indices.shape, *shape[axis + 1 :]))]
+        taken = (len(flat),) if last else indices.shape
+        return [reshaped(importer, y, (*shape[:axis], *taken, *shape[axis + 1 :]))]
 
     def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
         shape = list(inputs[0].shape)

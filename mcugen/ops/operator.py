@@ -130,6 +130,9 @@ class Importer(Protocol):
     def constant(self, name: str) -> Array | None:
         """The data of a constant tensor; None for '' and for a tensor that is not constant."""
 
+    def producer(self, name: str) -> Node | None:
+        """The node that makes a tensor; None for inputs and constants."""
+
     def quant(self, name: str, axis: int) -> QuantParams | None:
         """How the model stores a constant in integers, per tensor or along `axis`, which becomes axis 0; None where it does not."""
 

@@ -24,7 +24,10 @@ class Reshape(MovementOperator):
     """Attribute `shape`: the output's whole static shape."""
 
     name: ClassVar[str] = "reshape"
-    onnx: ClassVar[tuple[str, ...]] = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast")
+    onnx: ClassVar[tuple[str, ...]] = (
+        *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast"),
+        "ai.onnx.ml::ZipMap",
+    )
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
         source = importer.inputs()[0]
@@ -34,7 +37,7 @@ class Reshape(MovementOperator):
             raise importer.unsupported(
                 "a cast to integers or truth values", "cut the graph before it with `--outputs`: classes are found in C"
             )
-        if kind in ("Identity", "Dropout", "Cast"):
+        if kind in ("Identity", "Dropout", "Cast", "ZipMap"):
             return [source]
         target = {"Reshape": _reshaped, "Flatten": _flattened, "Squeeze": _squeezed, "Unsqueeze": _unsqueezed}[kind]
         return [importer.emit("reshape", [source], shape=target(importer, shape))]

@@ -39,7 +39,7 @@ class Softmax(Operator):
     """
 
     name: ClassVar[str] = "softmax"
-    onnx: ClassVar[tuple[str, ...]] = ("Softmax", "LogSoftmax")
+    onnx: ClassVar[tuple[str, ...]] = ("Softmax", "LogSoftmax", "ai.onnx.ml::Normalizer")
     vectorwise: ClassVar[bool] = True
     int16_inputs: ClassVar[bool] = True
 
@@ -50,6 +50,14 @@ class Softmax(Operator):
                 "cut the graph before it with `--outputs` (the largest logit stays the largest), or export Softmax",
             )
         source = importer.inputs()[0]
+        if onnx_type(importer) == "Normalizer":
+            producer = importer.producer(source)
+            if producer is None or producer.op != "softmax" or importer.attr("norm", "MAX") != "L1":
+                raise importer.unsupported(
+                    "it divides by a norm of the data; only the sum of a softmax, which is 1, is known beforehand",
+                    "cut the graph before it with `--outputs` (the largest score stays the largest), or normalize in C",
+                )
+            return [source]
         shape = importer.shape(source)
         rank = len(shape)
         if importer.opset < 13:
