@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,18 @@ def test_the_product_keeps_its_bounds() -> None:
         wanted = DYNAMIC.dequantize(held).reshape(8, STEPS, DEPTH)[:, 2] @ rounded.T + bias
         size = 2.0 ** (held[:, -2:-1].astype(np.float64) + unit)
         assert np.all(np.abs(got / 4096 - wanted) <= (1.01 + 0.01) / 4096 + size + np.abs(wanted) * 2.0**-20)
+
+
+@pytest.mark.parametrize("kind", list(GATES))
+def test_inputs_of_no_weight(kind: str, tmp_path: Path) -> None:
+    """A layer that learnt to leave its input alone: its sums have no unit of their own."""
+    graph = classifier(kind)
+    (node,) = [node for node in graph.nodes if node.op == kind]
+    weights = graph.tensors[node.inputs[1]]
+    assert weights.data is not None
+    graph.tensors[node.inputs[1]] = replace(weights, data=np.zeros_like(weights.data))
+    x = np.random.default_rng(2).normal(size=(8, STEPS, DEPTH)).astype(np.float32)
+    quantized = quantize(graph, activations="dynamic")
+    assert sqnr(quantized, graph, x) > 25
+    package = compile_model(quantized).write(tmp_path / "out")
+    assert mcugen.verify(package).outputs_compared > 0

@@ -26,6 +26,8 @@ Array = npt.NDArray[Any]
 MANTISSA_BITS = 15
 VALUE_LIMIT = 2.0**29
 """Products and biases stay below it, so that their sum stays below 2^30."""
+SMALLEST = 2.0**-126
+"""Scales and products below it, zero among them, count as this much where a logarithm is taken."""
 LARGEST_SHIFT = 31
 WIDEST = 255
 """The largest difference of an int8 and its zero point."""
@@ -70,11 +72,13 @@ def product_parameters(node: Node, graph: Graph, *, common_shift: bool = False) 
     """
     weights, scale = _integer_weights(graph.tensors[node.inputs[1]])
     reach = np.abs(weights.astype(np.float64)).sum(axis=1) * WIDEST
-    exponent = int(np.ceil(np.log2(max(float((reach * scale).max()), 2.0**-126) / VALUE_LIMIT)))
+    # rows of zeros need no scale of their own, which could be far from the others'
+    scale = np.where(reach > 0, scale, np.minimum(scale, scale[reach > 0].max(initial=0)))
+    exponent = int(np.ceil(np.log2(max(float((reach * scale).max()), SMALLEST) / VALUE_LIMIT)))
     if common_shift:
         most = int(np.ceil(np.log2(INT32_LIMIT / (reach.max() + 1)))) - 1
         # a multiplier of 2^31 is one too many
-        exponent = max(exponent, int(np.floor(np.log2(scale.max()))) + 2 - most)
+        exponent = max(exponent, int(np.floor(np.log2(scale.max() or SMALLEST))) + 2 - most)
         multiplier = np.floor(scale * 2.0 ** (32 - most - exponent) + 0.5)
         multiplier = np.minimum(multiplier, INT32_LIMIT - 1).astype(np.int32)
         shift = np.full(len(weights), max(most, 0), np.uint8)

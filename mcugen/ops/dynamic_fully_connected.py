@@ -12,7 +12,16 @@ import numpy.typing as npt
 from mcugen.graph import DYNAMIC, Graph, Node, QuantParams, Tensor
 from mcugen.kernels import variants
 from mcugen.ops.builder import GraphBuilder
-from mcugen.ops.dynamic import VALUE_LIMIT, dynamic_input, product, product_parameters, rounding_shift, settle, split
+from mcugen.ops.dynamic import (
+    SMALLEST,
+    VALUE_LIMIT,
+    dynamic_input,
+    product,
+    product_parameters,
+    rounding_shift,
+    settle,
+    split,
+)
 from mcugen.ops.operator import Case, Cost, Lowering, Operator, QuantContext, Spec, apply_clip, clip_bounds
 from mcugen.ops.weighted import float_bias
 from mcugen.program import KernelCall
@@ -50,7 +59,7 @@ class DynamicFullyConnected(Operator):
     def quantize(self, node: Node, graph: Graph, context: QuantContext) -> tuple[Node, dict[str, Array]]:
         found, exponent = product_parameters(node, graph)
         bias = float_bias(node, graph)
-        bias_exponent = int(np.ceil(np.log2(max(float(np.abs(bias).max()), 2.0**-126) / VALUE_LIMIT)))
+        bias_exponent = int(np.ceil(np.log2(max(float(np.abs(bias).max()), SMALLEST) / VALUE_LIMIT)))
         attrs = {"exponent": exponent, "bias_exponent": bias_exponent, "relu": clip_bounds(node)[0] == 0}
         found["bias"] = np.rint(bias / 2.0**bias_exponent).astype(np.int32)
         constants = {name: found[name] for name in CONSTANTS}
@@ -102,3 +111,7 @@ class DynamicFullyConnected(Operator):
                 last = builder.constant(rng.normal(size=(6, out)), "w2")
                 y = builder.emit(self.name, [builder.emit("reshape", [y], shape=(1, 1, out)), last])
             yield Case(f"{depth}x{out}", builder.output(y), -reach, reach)
+        builder = GraphBuilder("dynamic_fully_connected_zero")
+        zeros = builder.emit(self.name, [dynamic_input(builder, (1, 7)), builder.constant(np.zeros((5, 7)), "w")])
+        operands = [zeros, builder.constant(np.zeros((4, 5)), "w2"), builder.constant(np.arange(4.0) - 1, "b")]
+        yield Case("zero", builder.output(zeros, builder.emit(self.name, operands)))
