@@ -52,7 +52,7 @@ class BinaryOperator(Operator):
     def batchable(self, node: Node, graph: Graph) -> bool:
         ranks = {len(graph.tensors[name].shape) for name in (*node.inputs[:2], *node.outputs)}
         constant = [graph.tensors[name] for name in node.inputs[:2] if graph.is_constant(name)]
-        return len(ranks) == 1 and all(t.shape[0] == 1 for t in constant) and super().batchable(node, graph)
+        return len(ranks) == 1 and all(t.shape[:1] == (1,) for t in constant) and super().batchable(node, graph)
 
 
 @dataclass(frozen=True)

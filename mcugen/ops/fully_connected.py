@@ -60,7 +60,10 @@ class FullyConnected(WeightedOperator):
         return [y]
 
     def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:
-        return [Spec((*inputs[0].shape[:-1], inputs[1].shape[0]))]
+        x, weights = (tensor.shape for tensor in inputs[:2])
+        if x[-1:] != weights[1:]:
+            raise ValueError(f"shapes {list(x)} and {list(weights[::-1])} do not multiply")
+        return [Spec((*x[:-1], weights[0]))]
 
     def evaluate(self, node: Node, inputs: Sequence[Array]) -> list[Array]:
         y = inputs[0] @ inputs[1].T

@@ -51,15 +51,16 @@ class PRelu(Operator):
     int16_output: ClassVar[bool] = True
 
     def from_onnx(self, importer: Importer) -> Sequence[str]:
-        shape, slope_shape = (importer.shape(name) for name in importer.inputs())
+        x, slope = importer.inputs()
+        shape, slope_shape, values = importer.shape(x), importer.shape(slope), importer.constant(slope)
         if np.broadcast_shapes(shape, slope_shape) != shape:
             raise importer.unsupported(f"its slope {list(slope_shape)} does not broadcast to its input {list(shape)}")
+        if values is not None and np.all(values == values.flat[0]):
+            return [importer.emit("table", [x], function="LeakyRelu", alpha=float(values.flat[0]))]
         simple = affine_operand(importer)
         if simple is None or simple[3]:
             return [_as_products(importer)]
         x, axis, values, _ = simple
-        if np.all(values == values[0]):
-            return [importer.emit("table", [x], function="LeakyRelu", alpha=float(values[0]))]
         return [importer.emit("prelu", [x, importer.add_constant(values, "slope")], axis=axis)]
 
     def infer(self, node: Node, inputs: Sequence[Tensor]) -> list[Spec]:

@@ -45,6 +45,10 @@ LARGE = 1 << 20
         ("MaxPool", IMAGE, (), {"kernel_shape": [20, 20]}, "window of 20"),
         ("Softmax", (1, 10), (), {"axis": 7}, "axis 7"),
         ("Gather", (1, 10), (np.array([99]),), {"axis": 1}, "indices [99]"),
+        ("Gather", (), (np.array(0),), {}, "axis 0 of a tensor of 0 dimensions"),
+        ("Softmax", (), (), {}, "axis -1 of a tensor of 0 dimensions"),
+        ("MatMul", (), (weights(4),), {}, "shapes [1, 1] and [4, 1] do not multiply"),
+        ("MatMul", (1, 5), (weights(4, 3),), {}, "shapes [1, 5] and [4, 3] do not multiply"),
         ("Cast", (1, 10), (), {"to": TensorProto.INT32}, "a cast to integers"),
     ],
 )
@@ -109,6 +113,23 @@ def test_a_graph_without_nodes(run: Run, tmp_path: Path) -> None:
     onnx.save(proto, tmp_path / "net.onnx")
     assert run("inspect", tmp_path / "net.onnx", "--json").record["supported"]
     run("build", tmp_path / "net.onnx", "-o", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("op", "constants"),
+    [
+        ("Mul", [np.float32(2)]),
+        ("Sub", [weights(3)]),
+        ("Relu", []),
+        ("PRelu", [np.float32(0.5)]),
+        ("Expand", [np.array([1, 5])]),
+    ],
+)
+def test_an_input_without_axes(op: str, constants: list[np.ndarray], run: Run, tmp_path: Path) -> None:
+    model = one_node(tmp_path / "net.onnx", op, (), *map(np.asarray, constants))
+    np.savez(tmp_path / "data.npz", x=weights(32))
+    run("build", model, "--calibrate", tmp_path / "data.npz", "-o", tmp_path / "out")
+    assert run("evaluate", tmp_path / "out", "--data", tmp_path / "data.npz", "--json").record
 
 
 @pytest.mark.parametrize("scale", [1e-44, 1e-6])
