@@ -1,6 +1,6 @@
 """`python -m mcugen` is the command `mcugen`."""
 
-from mcugen.cli import main
+from mcugen.entry import main
 
 if __name__ == "__main__":
     main()

@@ -46,8 +46,8 @@ from mcugen.whole_file import write_whole
 def main() -> None:
     """Compile ONNX models to standalone int8 C for microcontrollers.
 
-    Exit codes: 0 done, 1 a mistake in the model or its data, 2 in the command line, 3 the result does not fit, 4 the C
-    and the reference disagree.
+    Exit codes: 0 done, 1 a mistake in the model or its data, or Ctrl-C, 2 in the command line, 3 the result does not fit,
+    4 the C and the reference disagree.
     """
 
 

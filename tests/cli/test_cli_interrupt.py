@@ -1,0 +1,29 @@
+"""Ctrl-C while the command line is still importing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INTERRUPT = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(20)\n"
+
+
+@pytest.mark.parametrize("source", [INTERRUPT, f"exec({INTERRUPT!r})\n"], ids=["import", "exec"])
+@pytest.mark.parametrize("module", ["click", "onnx"])
+def test_an_interrupt_during_imports(module: str, source: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(source)
+    model = tmp_path / "net.onnx"
+    model.write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-c", "from mcugen.entry import main; main()", "inspect", str(model)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.split()) == (1, "", ["Aborted!"])
