@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ Array = npt.NDArray[Any]
 
 FOLD_LIMIT = 1 << 28
 """Elements: a constant larger than this is not computed (a hostile shape could ask for any size)."""
+FOLD_WORK = 1 << 36
+"""Multiplications: a product of constants that takes more is not computed (4096 x 4096 x 4096 takes some seconds)."""
+INTEGER_WORK = 16
+"""NumPy multiplies matrices of integers without BLAS, so that a product counts as this many."""
 QUANTIZATION_OPSET = 19
 """The evaluator knows (de)quantization only from here on, which takes the older forms."""
 
@@ -34,7 +39,43 @@ def evaluate_node(
             wanted = np.max(np.abs((numbers[1] - numbers[0]) / numbers[2]))
         if not float(wanted) <= FOLD_LIMIT:
             raise importer.unsupported("it makes a constant of unreasonable size")
+    work = _multiplications(node, inputs, importer)
+    if work > FOLD_WORK:
+        sizes = " and ".join(str(list(data.shape)) for data in inputs[:2])
+        raise importer.unsupported(
+            f"a product of constants {sizes}, which takes as long as {work} multiplications, more than {FOLD_WORK}",
+            "let the exporter fold constants, so that the file holds the result",
+        )
     return [_limited(result, importer) for result in _run(node, inputs, opsets, importer)]
+
+
+def _multiplications(node: onnx.NodeProto, inputs: list[Array], importer: Importer) -> int:
+    """How many multiplications of floats a product of constants takes as long as; 0 for all other operators."""
+    if len(inputs) < 2 or not all(data.ndim for data in inputs[:2]):
+        return 0
+    first, second = inputs[:2]
+    pairs, count = first.size * second.size, 0
+    if node.op_type in ("MatMul", "MatMulInteger"):
+        batches = math.prod(first.shape[:-2]) if first.shape[:-2] == second.shape[:-2] else 1
+        count = pairs // max(1, first.shape[-1] * batches)
+    elif node.op_type == "Gemm":
+        count = pairs // max(1, first.shape[0 if importer.attr("transA", 0) else -1])
+    elif node.op_type in ("Conv", "ConvTranspose", "ConvInteger") and first.ndim > 1:
+        count = pairs // max(1, first.shape[1])
+    elif node.op_type == "Einsum":
+        count = _einsum_terms(importer.attr("equation", ""), inputs)
+    return count if first.dtype.kind == "f" else count * INTEGER_WORK
+
+
+def _einsum_terms(equation: str, inputs: list[Array]) -> int:
+    """How many terms Einsum's sums have in all; more than that where axes are left to an ellipsis."""
+    operands = equation.replace(" ", "").split("->")[0].split(",")
+    if "." in equation or len(operands) != len(inputs):
+        return math.prod(data.size for data in inputs)
+    axes = [
+        axis for labels, data in zip(operands, inputs, strict=True) for axis in zip(labels, data.shape, strict=False)
+    ]
+    return math.prod(dict(axes).values())
 
 
 def _run(

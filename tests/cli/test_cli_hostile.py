@@ -77,6 +77,46 @@ def test_constants_of_any_size(refuse: Run, tmp_path: Path) -> None:
         refuse(model, parts=["node 'n' (Range)", "a constant of unreasonable size"])
 
 
+TALL, FLAT = np.zeros((1 << 17, 8), np.float32), np.zeros((8, 1 << 17), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("op", "constants", "attrs"),
+    [
+        ("MatMul", (TALL, FLAT), {}),
+        ("MatMul", (TALL[None], FLAT[None]), {}),
+        ("MatMul", (TALL[: 1 << 16].astype(np.int32), FLAT[:, : 1 << 16].astype(np.int32)), {}),
+        ("Gemm", (FLAT, FLAT), {"transA": 1}),
+        ("Conv", (np.zeros((1, 1, 1 << 19), np.float32), np.zeros((1, 1, (1 << 18) + 1), np.float32)), {}),
+        ("Einsum", (TALL, FLAT), {"equation": "ij, jk -> ik"}),
+        ("Einsum", (TALL, FLAT), {"equation": "...j, jk"}),
+    ],
+)
+def test_products_of_constants_without_end(
+    op: str, constants: tuple[np.ndarray, ...], attrs: dict[str, Any], refuse: Run, tmp_path: Path
+) -> None:
+    nodes = [
+        helper.make_node(op, ["a", "b"], ["c"], name="n", **attrs),
+        helper.make_node("ReduceSum", ["c"], ["sum"]),
+        helper.make_node("Mul", ["x", "sum"], ["y"]),
+    ]
+    model = small_models.save(
+        tmp_path / "net.onnx", nodes, dict(zip("ab", constants, strict=True)), x=(1, 4), y=("d", "e")
+    )
+    refuse(model, parts=[f"node 'n' ({op})", "multiplications, more than 68719476736", "let the exporter fold"])
+
+
+def test_products_of_constants_are_folded(run: Run, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["a", "b"], ["w"]),
+        helper.make_node("Einsum", ["w", "b"], ["v"], equation="ij,jk->ik"),
+        helper.make_node("MatMul", ["x", "v"], ["y"]),
+    ]
+    constants = {"a": weights(4, 5), "b": weights(5, 5)}
+    model = small_models.save(tmp_path / "net.onnx", nodes, constants, x=(1, 4), y=(1, 5))
+    assert [node["op"] for node in run("inspect", model, "--json").record["nodes"]] == ["fully_connected"]
+
+
 def damaged(path: Path, damage: Callable[[onnx.ModelProto], None]) -> Path:
     proto = onnx.load(small_models.classifier(path))
     damage(proto)
