@@ -34,13 +34,22 @@ FACTORS = GROUP_REACH // INT4_LIMIT
 
 
 def round_to_format(
-    weights: Array, hessian: Array, word: str, *, smallest_scales: Array, feedback: bool = True, sweeps: float = 1.0
+    weights: Array,
+    hessian: Array,
+    word: str,
+    *,
+    smallest_scales: Array,
+    grid_scales: Array | float = 0.0,
+    feedback: bool = True,
+    sweeps: float = 1.0,
 ) -> tuple[Array, Array]:
     """Integers [groups, outputs, depth] of the weight format `word`, and scales [groups, outputs], not below the smallest.
 
-    `hessian`: of the layer's inputs, positive definite; `feedback` and `sweeps` as in RoundingOptions.
+    `hessian`: of the layer's inputs, positive definite; `grid_scales`: those from which on the grid follows the scales;
+    `feedback` and `sweeps` as in RoundingOptions.
     """
-    grid, scales = layer_grid(weights, hessian, word, smallest_scales)
+    grid, scales = layer_grid(weights, hessian, word, grid_scales)
+    scales = np.maximum(scales, smallest_scales)
 
     def rounded(scales: Array) -> Array:
         if feedback:
@@ -99,7 +108,7 @@ def _columns(flags: Array, like: Array) -> Array:
     return np.asarray(flags.reshape(-1, *[1] * (like.ndim - 1)))
 
 
-def layer_grid(weights: Array, hessian: Array, word: str, smallest_scales: Array) -> tuple[Grid, Array]:
+def layer_grid(weights: Array, hessian: Array, word: str, smallest_scales: Array | float) -> tuple[Grid, Array]:
     """The grid of a weight format for a layer, and the scales at which it reaches the largest weight of each output.
 
     Where these would be below the smallest, the grid is for the smallest.
@@ -119,7 +128,9 @@ def layer_grid(weights: Array, hessian: Array, word: str, smallest_scales: Array
     return Grid(levels=weighted_kmeans(values, share, 1 << form.bits)), scales
 
 
-def _grouped_grid(weights: Array, hessian: Array, group: int, smallest_scales: Array) -> tuple[Grid, Array]:
+def _grouped_grid(
+    weights: Array, hessian: Array, group: int, smallest_scales: Array | float
+) -> tuple[Grid, Array]:
     """Seven steps to either side, and for each output and group of inputs a factor from the search of its best scale."""
     depth = weights.shape[-1]
     diagonal = np.diagonal(hessian, axis1=1, axis2=2)[:, None, :]

@@ -28,6 +28,8 @@ Progress = Callable[[int, int], None]
 
 FIT_ROUNDS, NEAR = 6, 0.99
 """How often a packed layer's scales are raised at most, and the part of what is needed that does."""
+COARSE_DAMPING = 0.01
+"""Of the Hessian for weights in fewer bits: their errors are so large that even a few samples' correlations help."""
 FEWEST_ROWS_PER_WEIGHT = 4
 """With fewer rows for each weight of an output, a fit of the weights learns the samples by heart."""
 
@@ -143,16 +145,23 @@ def _layer_problem(
 def _round_to_format(problem: LayerProblem, weights: Array, options: RoundingOptions, word: str) -> tuple[Array, Array]:
     """Integers of the weight format and scales; where the grid is so coarse that sums of int16 come to leave 32 bits, again."""
     dead = problem.dead
-    hessian = damped(shrunk(problem.moments), options.damping)
+    hessian = damped(shrunk(problem.moments), COARSE_DAMPING)
     smallest = np.where(dead, problem.scales, problem.smallest_scales)
+    grid_scales: Array | float = 0.0
     for _ in range(FIT_ROUNDS):
         q, scales = round_to_format(
-            weights, hessian, word, smallest_scales=smallest, feedback=options.feedback, sweeps=options.sweeps
+            weights,
+            hessian,
+            word,
+            smallest_scales=smallest,
+            grid_scales=grid_scales,
+            feedback=options.feedback,
+            sweeps=options.sweeps,
         )
         needed = _scales_for(q, scales, problem)
         if np.all(dead | (needed * NEAR <= scales)):
             break
-        smallest = np.where(dead, problem.scales, np.maximum(smallest, needed))
+        smallest = grid_scales = np.where(dead, problem.scales, np.maximum(smallest, needed))
     return q, np.where(dead, problem.scales, scales)
 
 
