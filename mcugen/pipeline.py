@@ -38,7 +38,7 @@ from mcugen.plan.schedule import Goal, build_program
 from mcugen.program import Buffer, Program
 from mcugen.quantize.calibration import synthetic_samples
 from mcugen.quantize.coarser import coarser_layers
-from mcugen.quantize.data_checks import check_data
+from mcugen.quantize.data_checks import check_data, coarse_inputs
 from mcugen.quantize.imported import import_notes, is_imported, open_tensors, quantize_imported, random_samples
 from mcugen.quantize.integer_graph import integer_graph
 from mcugen.quantize.precision import (
@@ -162,7 +162,9 @@ def quantize(
         facts["precision"] = precision_report(model.source, precision)
     options = {"observer": observer, "effort": effort, "arithmetic": arithmetic}
     open_notes = tuple(import_notes(graph)) if imported else ()
-    warnings = () if imported or samples is None else tuple(check_data(graph, data))
+    warnings: tuple[str, ...] = ()
+    if not imported and samples is not None:
+        warnings = (*check_data(graph, data), *coarse_inputs(graph, data, model.activations))
     held = hold(data)
     synthetic = samples is None and (bool(open_notes) or not given)
     notes = (*original.notes, *open_notes)

@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.execute import Rows, evaluate, operand
-from mcugen.graph import Graph, Node
+from mcugen.graph import DynamicQuantParams, Graph, Node, QuantParams
 from mcugen.ops import operator
 from mcugen.ops.movement import MovementOperator
 from mcugen.ops.operator import clip_bounds
 from mcugen.ops.recurrent import RecurrentOperator
 from mcugen.ops.weighted import float_bias, has_weights
 from mcugen.quantize.goals import goal_tensors
+from mcugen.sqnr import sqnr_db
 
 Array = npt.NDArray[Any]
 
@@ -46,6 +47,8 @@ EXPLAINED = 0.5
 """The part of the means' power that the move must explain."""
 OUTLIER = 16.0
 """A sample that reaches this many times farther than the median sample costs four bits of all others."""
+COARSE = 15.0
+"""Decibels of a first layer's output that rounding its input must leave."""
 FEWEST = 4
 LIVE = 1e-3
 
@@ -85,6 +88,33 @@ def check_data(graph: Graph, samples: Mapping[str, Rows]) -> list[str]:
         complaint = _normalisation(graph, some, name)
         if complaint:
             found.append(f"input '{name}': {complaint}; {NORMALISATION}")
+    return found
+
+
+def coarse_inputs(
+    graph: Graph, samples: Mapping[str, Rows], activations: Mapping[str, QuantParams | DynamicQuantParams]
+) -> list[str]:
+    """Inputs whose integers lose what the first layer computes from them, as one scale for features of all sizes does.
+
+    `activations` are the chosen parameters by tensor; sentences that end with the remedy.
+    """
+    some, found = _spread(samples, SAMPLES), []
+    for name in graph.inputs:
+        quant = activations.get(name)
+        if not isinstance(quant, QuantParams) or np.ptp(some[name]) == 0:
+            continue
+        rounded = {**some, name: quant.dequantize(quant.quantize(some[name])).astype(np.float32)}
+        for layer in _first_layers(graph, some, name):
+            exact, coarse = (_linear(graph, layer.node, data) for data in (some, rounded))
+            left = sqnr_db(exact - exact.mean(axis=0), coarse - exact.mean(axis=0))
+            if left < COARSE:
+                wider = "" if quant.dtype == "int16" else f", or try `--layer-precision {name}=int16`"
+                found.append(
+                    f"input '{name}': in {quant.dtype} {left:.0f} dB are left of what '{_name(layer.node)}' computes from it, as "
+                    f"one step of {float(quant.scale):.3g} serves all its values; scale them alike before the model (of a "
+                    f"pipeline, export what follows the scaler){wider}"
+                )
+                break
     return found
 
 

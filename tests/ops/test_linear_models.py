@@ -211,6 +211,18 @@ def test_integers_are_exact_in_c_and_close_to_float(make: Any, tmp_path: Path) -
     assert sqnr_db(wanted, got) > 30
 
 
+def test_features_of_very_different_sizes_are_told_of(tmp_path: Path) -> None:
+    """A scaler that is folded leaves one scale for features that it was there to bring to one size."""
+    sizes = np.array([1.0, 1.0, 0.5, 1000.0], np.float32)
+    unequal = node("Scaler", ["X"], ["scaled"], offset=(OFFSET * sizes).tolist(), scale=(SCALE / sizes).tolist())
+    path = saved(model([unequal, classifier("scaled")], [tensor("raw")]), tmp_path)
+    loaded, data = mcugen.load(path), {"X": samples() * sizes}
+    notes = mcugen.quantize(loaded, data, effort="fast").notes
+    assert len(notes) == 1
+    assert notes[0].startswith("input 'X': in int8") and notes[0].endswith("`--layer-precision X=int16`")
+    assert mcugen.quantize(loaded, data, effort="fast", layer_precision={"X": "int16"}).notes == ()
+
+
 def test_label_that_is_not_of_an_output(tmp_path: Path) -> None:
     """RidgeClassifier with two classes: the output is the score of the second one alone."""
     two = classifier("X", **TWO_SCORES, classlabels_ints=[0, 1], post_transform="NONE")
