@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+MAIN = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
+    "from mcugen.entry import main; main()"
+)
 INTERRUPT = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(20)\n"
 
 
@@ -20,7 +24,7 @@ def test_an_interrupt_during_imports(module: str, source: str, tmp_path: Path) -
     model = tmp_path / "net.onnx"
     model.write_bytes(b"")
     done = subprocess.run(
-        [sys.executable, "-c", "from mcugen.entry import main; main()", "inspect", str(model)],
+        [sys.executable, "-c", MAIN, "inspect", str(model)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
         capture_output=True,
         text=True,
